@@ -1,0 +1,1 @@
+"""The command openclaw-tenancy: composes router, local fleet and gateways on one machine."""

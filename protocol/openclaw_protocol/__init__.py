@@ -1,0 +1,1 @@
+"""The OpenClaw gateway protocol v4, sans-I/O: frames, connect, device proof, rejections, hello. Knows nobody."""

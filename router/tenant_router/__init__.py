@@ -1,0 +1,1 @@
+"""The shared entrance: accept, handshake, fleet, hold, relay; HTTP; admin. Read connection.py first."""
