@@ -1,0 +1,1 @@
+"""How gateways of each runtime are had and started on one machine."""
