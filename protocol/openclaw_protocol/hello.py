@@ -1,0 +1,160 @@
+"""hello-ok, the answer to `connect`: built by a gateway, and made fit for its client by the router in between."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from openclaw_protocol.rejections import PROTOCOL_VERSION, InvalidFrame
+
+MAX_PAYLOAD_BYTES: Final = 26_214_400
+"""25 MiB: the largest message after hello, told to the client in `policy`."""
+
+MAX_BUFFERED_BYTES: Final = 52_428_800
+"""50 MiB: a client with more unread than this is closed with 1008 `slow consumer`."""
+
+TICK_INTERVAL_MS: Final = 30_000
+"""A client gives a gateway up that it has not heard of for twice this time."""
+
+_Members = dict[str, msgspec.Raw]
+
+
+class _Answer(msgspec.Struct, forbid_unknown_fields=True):
+    """The answer to `connect`, with its long parts left as the bytes they are."""
+
+    type: str
+    id: str
+    ok: bool
+    payload: _Members | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+_decode_answer: Final = msgspec.json.Decoder(_Answer).decode
+_decode_members: Final = msgspec.json.Decoder(_Members).decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def restore_hello(frame: bytes | str, request_id: str) -> bytes:
+    """Make a gateway's answer to the router's `connect` the answer to the client's.
+
+    The id becomes the client's; `auth.deviceToken` and `auth.deviceTokens` go, since some clients would send them in
+    place of the tenant's token next time; `snapshot.authMode` becomes `token`, which is how the client came in. All
+    else stays byte for byte. A failed response only gets the id.
+
+    Raises:
+        InvalidFrame: not a response to `connect`.
+    """
+    try:
+        answer = _decode_answer(frame)
+        if answer.type != "res":
+            raise InvalidFrame("expected a response")
+        head = b'{"type":"res","id":' + _encode(request_id)
+        if not answer.ok and answer.error is not msgspec.UNSET and answer.payload is msgspec.UNSET:
+            return b"".join((head, b',"ok":false,"error":', answer.error, b"}"))
+        if answer.ok and answer.payload is not msgspec.UNSET and answer.error is msgspec.UNSET:
+            _restore_payload(answer.payload)
+            return b"".join((head, b',"ok":true,"payload":', _join(answer.payload), b"}"))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass
+    return restore_hello_slowly(frame, request_id)
+
+
+def _restore_payload(payload: _Members) -> None:
+    auth = payload.get("auth")
+    if auth is not None and _may_name(auth, b"deviceToken"):
+        members = _decode_members(auth)
+        members.pop("deviceToken", None)
+        members.pop("deviceTokens", None)
+        payload["auth"] = _join(members)
+    snapshot = payload.get("snapshot")
+    if snapshot is not None and _may_name(snapshot, b"authMode"):
+        members = _decode_members(snapshot)
+        if "authMode" in members:
+            members["authMode"] = _TOKEN_MODE
+            payload["snapshot"] = _join(members)
+
+
+_TOKEN_MODE: Final = msgspec.Raw(b'"token"')
+
+
+def _may_name(value: msgspec.Raw, name: bytes) -> bool:
+    """False only when no object in this JSON has the name: a backslash may spell it otherwise."""
+    text = bytes(value)
+    return name in text or b"\\" in text
+
+
+def _join(members: _Members) -> msgspec.Raw:
+    """Write an object again; its values stay the bytes they were."""
+    parts: list[bytes | msgspec.Raw] = []
+    separator = b"{"
+    for name, value in members.items():
+        parts += (separator, _encode(name), b":", value)
+        separator = b","
+    return msgspec.Raw(b"".join(parts) + b"}" if parts else b"{}")
+
+
+def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
+    """What `restore_hello` means, without its speed: decode, change, encode. Also for JSON that only JavaScript writes.
+
+    Raises:
+        InvalidFrame: not a response to `connect`.
+    """
+    try:
+        text = frame if isinstance(frame, str) else frame.decode()
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        raise InvalidFrame("not JSON") from None
+    if not isinstance(answer, dict) or answer.get("type") != "res" or not isinstance(answer.get("ok"), bool):
+        raise InvalidFrame("expected a response")
+    answer["id"] = request_id
+    payload = answer.get("payload")
+    if answer["ok"] and isinstance(payload, dict):
+        auth, snapshot = payload.get("auth"), payload.get("snapshot")
+        if isinstance(auth, dict):
+            auth.pop("deviceToken", None)
+            auth.pop("deviceTokens", None)
+        if isinstance(snapshot, dict) and "authMode" in snapshot:
+            snapshot["authMode"] = "token"
+    # A half surrogate, which JavaScript can write as an escape, stays an escape.
+    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+
+
+def hello_ok(
+    *,
+    server: Mapping[str, Any],
+    methods: Sequence[str],
+    events: Sequence[str],
+    auth: Mapping[str, Any],
+    snapshot: Mapping[str, Any],
+    capabilities: Sequence[str] = (),
+    policy: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """The payload of hello-ok (`HelloOkSchema`) for a gateway; send it with `frames.response(id, …)`.
+
+    Args:
+        server: `version` and `connId` at least, `buildId`, `bootId`.
+        methods: what the gateway answers; clients hide what is not listed.
+        events: what it may send.
+        auth: `role` and `scopes` at least, `method`.
+        snapshot: `presence`, `health`, `stateVersion` and `uptimeMs` at least.
+        capabilities: named behaviours beyond methods, `features.capabilities`.
+        policy: changes to the limits told to the client.
+        more: further members, such as `pluginSurfaceUrls` and `controlUiUrl`; None is left out.
+    """
+    return {
+        "type": "hello-ok",
+        "protocol": PROTOCOL_VERSION,
+        "server": dict(server),
+        "features": {"methods": list(methods), "events": list(events), "capabilities": list(capabilities)},
+        "snapshot": dict(snapshot),
+        **{name: value for name, value in more.items() if value is not None},
+        "auth": dict(auth),
+        "policy": {
+            "maxPayload": MAX_PAYLOAD_BYTES,
+            "maxBufferedBytes": MAX_BUFFERED_BYTES,
+            "tickIntervalMs": TICK_INTERVAL_MS,
+            **(policy or {}),
+        },
+    }
