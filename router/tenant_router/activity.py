@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -15,13 +16,13 @@ class TenantActivity:
     """When a client last sent a request that was not a passive poll; 0: never since this router started."""
     last_seen: float = 0.0
     """When a connection was last opened or closed."""
-    relayed_bytes: int = field(default=0)
 
 
 class Activity:
     """All tenants that were active since this router started, by `TenantRecord.key`."""
 
     def __init__(self) -> None:
+        self.since = time.time()
         self.tenants: dict[str, TenantActivity] = {}
 
     def of(self, key: str) -> TenantActivity:

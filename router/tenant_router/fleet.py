@@ -68,10 +68,6 @@ class Fleet(Protocol):
         """Return who has the token with this SHA-256 digest (32 bytes). In memory, O(1); expiry is the router's to check."""
         ...
 
-    def find_host(self, host: str) -> TenantRecord | None:
-        """Return the tenant that a host name (lower case, no port) stands for, if the fleet gives tenants host names."""
-        ...
-
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that is believed to be up, without waiting."""
         ...

@@ -1,0 +1,205 @@
+"""The way of a connection, from accept to relay. Reads top to bottom; the numbers are the steps of the design page."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from tenant_api.tokens import token_digest
+from websockets.frames import Frame, Opcode
+from websockets.protocol import Side
+from websockets.utils import accept_key
+
+from openclaw_protocol.challenge import Challenge
+from openclaw_protocol.connect import ConnectRequest, parse_connect
+from openclaw_protocol.device import verify_device
+from openclaw_protocol.rejections import GatewayDraining, RateLimited, Rejection, TokenMismatch, TokenMissing
+
+from .fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
+from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, switching_protocols, websocket_key
+from .leg import Leg, NotYet, Refused, Unreachable, greet
+from .messages import Closed, MessageReader
+from .opening import ClientLeft, Opening
+from .origin import ClientOrigin, client_origin
+from .refusals import TenantSuspended, TooManyConnections
+from .settings import MAX_FIRST_FRAME
+from .wake.hold import hold_budget
+from .wire import Wire
+
+if TYPE_CHECKING:
+    from .server import Router
+
+log = logging.getLogger(__name__)
+
+AFTER_FAILURE = 1.0
+"""Seconds before a held client's wake is tried again after it failed; the fleet's own back-off may say no sooner."""
+AFTER_NOT_YET = 0.1
+"""Seconds before a gateway that said "starting" is asked again."""
+
+
+async def serve(router: Router, wire: Wire, peer: str, opening: Opening) -> None:
+    """Take one accepted socket all the way to the relay, to the HTTP side, or to a refusal."""
+    try:
+        await _open(router, wire, peer, opening)
+    except (BadHead, Rejection, Refused, Closed, OSError) as error:
+        await _refuse(router, wire, opening, error)
+    except asyncio.CancelledError:
+        why = opening.ended_by()
+        if why is None:
+            wire.close()
+            raise
+        await _refuse(router, wire, opening, why)
+
+
+async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None:
+    # 1. Accept.
+    head, raw, behind = await read_request(wire)
+    if behind is None or not asks_for_websocket(head):
+        opening.deadline = float("inf")  # the HTTP side has its own
+        await router.http.adopt(wire.release(), raw)
+        return
+    accept = switching_protocols(accept_key(websocket_key(head)), subprotocol(head))
+    origin = client_origin(peer, head.headers, router.settings.trusted_proxies)
+    challenge = Challenge.new()
+    reader = opening.reader = MessageReader(Side.SERVER, MAX_FIRST_FRAME, behind)
+    await wire.send(accept + Frame(Opcode.TEXT, challenge.event()).serialize(mask=False))
+
+    # 2. First frame.
+    request = opening.request = await _first_request(wire, reader)
+    asked = time.monotonic()
+    opening.deadline = asked + hold_budget(request.params)
+    verify_device(request.params, challenge, int(time.time() * 1000))
+
+    # 3. Find. A stranger never wakes a gateway.
+    match = _find(router, request, origin)
+    _check(router, match.tenant)
+
+    # 4 to 6. Wake, hold, and say hello to the gateway in the client's place.
+    address = router.fleet.awake(match.tenant.key)
+    with router.live.opening(match.tenant.key):
+        leg = await _greet(router, wire, opening, request, match.tenant, address, origin, _copied(head))
+
+    # 7 and 8. Hello, relay. From here on the selector owns both sockets.
+    router.live.relay(
+        wire.sock,
+        leg.wire.sock,
+        to_client=Frame(Opcode.TEXT, leg.hello).serialize(mask=False) + leg.rest,
+        # What the client pipelined behind its connect goes on as it came: masked by the client, valid as it is.
+        to_gateway=reader.rest(),
+        match=match,
+    )
+    router.metrics.greeted("asleep" if address is None else "awake", time.monotonic() - asked)
+
+
+async def _first_request(wire: Wire, reader: MessageReader) -> ConnectRequest:
+    while True:
+        message = reader.next_message()
+        if due := reader.to_send():  # pongs
+            await wire.send(due)
+        if message is not None:
+            return parse_connect(message)
+        reader.feed(await wire.recv())
+
+
+def _find(router: Router, request: ConnectRequest, origin: ClientOrigin) -> TokenMatch:
+    token, now = request.params.token, time.monotonic()
+    if not origin.loopback and (locked := router.failures.locked(origin.address, now)):
+        raise RateLimited(int(locked * 1000))
+    if token is None:
+        raise TokenMissing(request.params.client)
+    match = router.fleet.find(token_digest(token))
+    if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
+        if not origin.loopback:
+            router.failures.failed(origin.address, now)
+        raise TokenMismatch(request.params.client)
+    return match
+
+
+def _check(router: Router, tenant: TenantRecord) -> None:
+    if router.draining:
+        raise GatewayDraining("gateway-restarting")
+    if tenant.suspended:
+        raise TenantSuspended
+    limit = tenant.limits.connections
+    if limit is not None and router.live.count(tenant.key) >= limit:
+        raise TooManyConnections(limit)
+    if wait := router.rate.take(tenant.key, tenant.limits.requests_per_minute, time.monotonic()):
+        raise RateLimited(int(wait * 1000))
+
+
+async def _greet(
+    router: Router,
+    wire: Wire,
+    opening: Opening,
+    request: ConnectRequest,
+    tenant: TenantRecord,
+    address: GatewayAddress | None,
+    origin: ClientOrigin,
+    copied: dict[str, str],
+) -> Leg:
+    """Come back with the gateway's hello. The client's hold (`opening.deadline`) ends it; the wake outlives it."""
+    watch: asyncio.Future[None] | None = None
+    stale = None
+    try:
+        while True:
+            try:
+                if address is None:
+                    if watch is None:
+                        watch = wire.left()
+                        watch.add_done_callback(opening.left)
+                    address = await router.waker.address(tenant, f"{request.params.client.id} connected", stale)
+                return await greet(router.selector, address, request, origin, copied)
+            except WakeFailed as failed:
+                log.info("tenant %s: %s", tenant.key, failed)
+                await asyncio.sleep(AFTER_FAILURE)
+            except NotYet:
+                await asyncio.sleep(AFTER_NOT_YET)
+            except Unreachable as unreachable:
+                log.info("tenant %s: gateway of %s: %s", tenant.key, address, unreachable)
+                stale, address = address, None
+                await asyncio.sleep(AFTER_NOT_YET)
+    finally:
+        if watch is not None:
+            watch.cancel()
+
+
+async def _refuse(router: Router, wire: Wire, opening: Opening, error: Exception) -> None:
+    """Tell the client why, as upstream would, and close."""
+    reader, request = opening.reader, opening.request
+    match error:
+        case BadHead():
+            router.metrics.refused.labels("head").inc()
+            await wire.close_after(error.response())
+        case Rejection():
+            assert reader is not None
+            router.metrics.refused.labels(type(error).__name__).inc()
+            response = error.response(request.id if request is not None else None)
+            await wire.close_after(_last_words(reader, response, error.close_code, error.close_reason))
+        case Refused():
+            assert reader is not None
+            router.metrics.refused.labels("by_gateway").inc()
+            await wire.close_after(_last_words(reader, error.response, error.code, error.reason))
+        case Closed():
+            assert reader is not None
+            await wire.close_after(reader.to_send())
+        case ClientLeft() | OSError():
+            wire.close()
+        case _:
+            wire.close()
+            raise error
+
+
+def _last_words(reader: MessageReader, response: bytes | None, code: int, reason: str) -> bytes:
+    return (reader.send_text(response) if response is not None else b"") + reader.close(code, reason)
+
+
+def _copied(head: Head) -> dict[str, str]:
+    """Headers that the gateway shall see as the client sent them: it checks `Origin` of browsers."""
+    copied = {}
+    for name, title in ((b"origin", "Origin"), (b"user-agent", "User-Agent")):
+        value = head.headers.get(name)
+        if value is not None:
+            copied[title] = value.decode("latin-1")
+    return copied

@@ -1,0 +1,197 @@
+"""One HTTP request of a tenant at a time, forwarded to its gateway, which is woken if need be.
+
+Never a spliced connection: a second request on it could forge the identity headers that the first one was given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+import aiohttp
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from tenant_api.tokens import token_digest
+from yarl import URL
+
+from ..fleet import GatewayAddress, TenantRecord, WakeFailed
+from ..origin import IDENTITY_HEADER, PROOF_HEADER, SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
+
+if TYPE_CHECKING:
+    from ..server import Router
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)  # RFC 9110 section 7.6.1
+NEVER_FORWARDED = HOP_BY_HOP | {
+    "host",
+    "authorization",  # the tenant's token is the router's business; the gateway gets an identity
+    "forwarded",
+    "x-real-ip",
+    IDENTITY_HEADER,
+    PROOF_HEADER,
+    SCOPES_HEADER,
+}
+SILENCE = 1800.0
+"""Seconds without a byte of the answer: an agent's turn without streaming can take many minutes."""
+CONNECT = 5.0
+"""Seconds to connect to a gateway that is awake."""
+RETRY_AFTER = 2
+"""Seconds a client should wait after 503: about one wake of a native gateway with a busy machine's margin."""
+
+
+class HttpProxy:
+    """Forwards requests; owns the client session to all gateways."""
+
+    def __init__(self, router: Router) -> None:
+        self._router = router
+        self._session: aiohttp.ClientSession | None = None
+
+    async def forward(self, request: Request) -> Response:
+        """Answer one request with its tenant's gateway's answer, or with an error in upstream's shape."""
+        router = self._router
+        assert request.client is not None  # every connection of ours is TCP
+        peer = request.client.host
+        origin = client_origin(peer, dict(request.headers.raw), router.settings.trusted_proxies)
+        found = self._tenant(request, origin)
+        if isinstance(found, Response):
+            router.metrics.http.labels(str(found.status_code)).inc()
+            return found
+        with router.live.opening(found.key):
+            response = await self._exchange(request, found, origin)
+        router.metrics.http.labels(str(response.status_code)).inc()
+        return response
+
+    def _tenant(self, request: Request, origin: ClientOrigin) -> TenantRecord | Response:
+        router, now = self._router, time.monotonic()
+        if not origin.loopback and (locked := router.failures.locked(origin.address, now)):
+            return error(429, "Too many failed attempts", "rate_limited", {"Retry-After": str(int(locked) + 1)})
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        match = router.fleet.find(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
+        if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
+            if token and not origin.loopback:
+                router.failures.failed(origin.address, now)
+            return error(401, "Unauthorized", "unauthorized")
+        tenant = match.tenant
+        if router.draining:
+            return error(503, "The router is restarting; retry shortly", "unavailable", {"Retry-After": "1"})
+        if tenant.suspended:
+            return error(503, "This tenant is suspended by its operator", "tenant_suspended")
+        limit = tenant.limits.connections
+        if limit is not None and router.live.count(tenant.key) >= limit:
+            return error(429, f"This tenant may have {limit} connections at once", "too_many_connections")
+        if wait := router.rate.take(tenant.key, tenant.limits.requests_per_minute, now):
+            return error(429, "Too many requests for this tenant", "rate_limited", {"Retry-After": str(int(wait) + 1)})
+        return tenant
+
+    async def _exchange(self, request: Request, tenant: TenantRecord, origin: ClientOrigin) -> Response:
+        router = self._router
+        activity = router.activity.of(tenant.key)
+        activity.last_request = time.time()
+        reason = f"{request.method} {request.url.path}"
+        stale: GatewayAddress | None = None
+        deadline = time.monotonic() + tenant.wake_timeout
+        body = _Body(request)
+        while True:
+            try:
+                address = await router.waker.address(tenant, reason, stale)
+                return await self._ask(request, body, address, origin, tenant)
+            except WakeFailed as failed:
+                return error(
+                    503, f"The gateway can't be started: {failed}", "unavailable", {"Retry-After": str(RETRY_AFTER)}
+                )
+            except aiohttp.ClientConnectorError:
+                stale = address
+            except (aiohttp.ClientError, TimeoutError) as broken:
+                return error(502, f"The gateway gave no valid answer ({type(broken).__name__})", "bad_gateway")
+            if body.begun or time.monotonic() > deadline:
+                return error(
+                    503, "The gateway is starting; retry shortly", "unavailable", {"Retry-After": str(RETRY_AFTER)}
+                )
+            await asyncio.sleep(0.1)
+
+    async def _ask(
+        self, request: Request, body: _Body, address: GatewayAddress, origin: ClientOrigin, tenant: TenantRecord
+    ) -> Response:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE),
+                connector=aiohttp.TCPConnector(limit=0, force_close=True),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            )
+        named = {name.strip().lower() for name in request.headers.get("connection", "").split(",")}
+        headers = [
+            (name, value)
+            for name, value in request.headers.items()
+            if name not in NEVER_FORWARDED and name not in named and not name.startswith("x-forwarded-")
+        ]
+        headers += gateway_headers(origin, address.user, None).items()
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        answer = await self._session.request(
+            request.method,
+            # The raw target, so that an encoded path means the same to the gateway as it did to the client.
+            _target(f"http://{host}:{address.port}", request),
+            headers=headers,
+            data=body if body.expected else None,
+            allow_redirects=False,
+        )
+        given = [(n.lower(), v) for n, v in answer.raw_headers if n.decode("latin-1").lower() not in HOP_BY_HOP]
+        response = StreamingResponse(_stream(answer, self._router.live.opening(tenant.key)), answer.status)
+        response.raw_headers = given
+        return response
+
+    async def close(self) -> None:
+        """Close the session to the gateways."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _target(base: str, request: Request) -> URL:
+    query = request.scope["query_string"]
+    return URL(
+        base + request.scope["raw_path"].decode("latin-1") + (f"?{query.decode('latin-1')}" if query else ""),
+        encoded=True,
+    )
+
+
+async def _stream(answer: aiohttp.ClientResponse, counted: AbstractContextManager[None]) -> AsyncIterator[bytes]:
+    """Pass the body on as it comes; aiohttp stops reading from the gateway while the client does not take it."""
+    with counted:
+        async with answer:
+            async for part in answer.content.iter_any():
+                yield part
+
+
+class _Body:
+    """A request's body on its way; knows whether any of it was taken, after which the request can't be sent again."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.begun = False
+        self.expected = "content-length" in request.headers or "transfer-encoding" in request.headers
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.begun = True
+        async for part in self._request.stream():
+            if part:
+                yield part
+
+
+def error(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return an error in the shape of upstream's HTTP errors."""
+    return JSONResponse({"error": {"message": message, "type": kind}}, status, headers)

@@ -1,0 +1,60 @@
+"""What the router counts, for Prometheus. No label has a value per tenant: their number has no bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from .wake.waker import WakeTiming
+
+_WAKE_SECONDS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 3, 5, 8, 12, 20, 30, 60)
+
+
+class RouterMetrics:
+    """The metrics of one router process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.opening = Gauge(
+            "openclaw_router_opening_connections", "Accepted, handshake not over.", registry=self.registry
+        )
+        self.relayed = Gauge(
+            "openclaw_router_relayed_connections", "Client WebSockets relayed now.", registry=self.registry
+        )
+        self.accepted = Counter("openclaw_router_accepted", "TCP connections accepted.", registry=self.registry)
+        self.refused = Counter(
+            "openclaw_router_refused", "Connections refused, by reason.", ["reason"], registry=self.registry
+        )
+        self.hellos = Counter("openclaw_router_hellos", "Connections relayed, ever.", registry=self.registry)
+        self.hello_seconds = Histogram(
+            "openclaw_router_hello_seconds",
+            "From the client's connect request to its hello, by whether the tenant was awake.",
+            ["gateway"],
+            buckets=_WAKE_SECONDS,
+            registry=self.registry,
+        )
+        self.http = Counter(
+            "openclaw_router_http_requests", "HTTP requests by status.", ["status"], registry=self.registry
+        )
+        self.wakes = Counter("openclaw_router_wakes", "Wakes by outcome.", ["outcome"], registry=self.registry)
+        self.wake_seconds = Histogram(
+            "openclaw_router_wake_seconds",
+            "Seconds since the wake was asked for until each phase was over.",
+            ["phase"],
+            buckets=_WAKE_SECONDS,
+            registry=self.registry,
+        )
+
+    def greeted(self, gateway: str, seconds: float) -> None:
+        """Count one client that got its hello from a gateway that was "awake" or "asleep"."""
+        self.hellos.inc()
+        self.hello_seconds.labels(gateway).observe(seconds)
+
+    def wake(self, outcome: str, timing: WakeTiming) -> None:
+        """Count one wake and the phases it got through."""
+        self.wakes.labels(outcome).inc()
+        for phase in ("admitted", "started", "listening", "ready"):
+            if seconds := getattr(timing, phase):
+                self.wake_seconds.labels(phase).observe(seconds)

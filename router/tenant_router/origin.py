@@ -1,0 +1,87 @@
+"""Where a connection comes from, and the headers that tell the gateway. Client-supplied ones never get through."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from .settings import Network
+
+IDENTITY_HEADER = "x-openclaw-tenant"
+"""Carries the tenant's identity secret (`gateway.auth.trustedProxy.userHeader`)."""
+PROOF_HEADER = "x-openclaw-router"
+"""Must be there (`gateway.auth.trustedProxy.requiredHeaders`)."""
+SCOPES_HEADER = "x-openclaw-scopes"
+"""Caps the scopes that the identity would get (openclaw-protocol 4.4)."""
+NOT_LOOPBACK = "192.0.2.1"
+"""Stands for a client on this machine: upstream refuses a loopback address in X-Forwarded-For (403). TEST-NET-1, RFC 5737."""
+
+_HOST = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
+_SCOPE = re.compile(r"[a-z][a-z.]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOrigin:
+    """Who the client is, as far as the network tells."""
+
+    address: str
+    proto: str
+    host: str
+    loopback: bool
+
+
+def client_origin(peer: str, headers: dict[bytes, bytes], trusted: tuple[Network, ...]) -> ClientOrigin:
+    """Read the forwarding headers when the peer is a trusted proxy, else take the peer itself.
+
+    Of `X-Forwarded-For` the last address that no trusted proxy has is the client's: what stands before it, it may have
+    written itself.
+    """
+    proto, host = "http", headers.get(b"host", b"").decode("latin-1")
+    address = peer
+    if trusted and _is_trusted(peer, trusted):
+        for listed in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")):
+            hop = listed.strip()
+            if not _is_address(hop):
+                break
+            address = hop
+            if not _is_trusted(hop, trusted):
+                break
+        proto = "https" if headers.get(b"x-forwarded-proto", b"").strip().lower() == b"https" else "http"
+        host = headers.get(b"x-forwarded-host", b"").decode("latin-1").split(",")[0].strip() or host
+    return ClientOrigin(
+        address=address,
+        proto=proto,
+        host=host if _HOST.fullmatch(host) else "localhost",
+        loopback=ip_address(address).is_loopback,
+    )
+
+
+def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | None) -> dict[str, str]:
+    """Return the headers that identify the router and its client to a gateway, in trusted-proxy mode.
+
+    `scopes` None leaves the identity all its scopes; an empty tuple gives it none.
+    """
+    headers = {
+        "X-Forwarded-For": NOT_LOOPBACK if origin.loopback else origin.address,
+        "X-Forwarded-Proto": origin.proto,
+        "X-Forwarded-Host": origin.host,
+        IDENTITY_HEADER: user,
+        PROOF_HEADER: "1",
+    }
+    if scopes is not None:
+        headers[SCOPES_HEADER] = ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))
+    return headers
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_trusted(address: str, trusted: tuple[Network, ...]) -> bool:
+    parsed = ip_address(address)
+    return any(parsed in network for network in trusted if network.version == parsed.version)

@@ -1,0 +1,112 @@
+"""Two relayed sockets and what is known of each."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from .follow import Follower
+
+NEVER = 1 << 62
+"""A second that never comes: for sides whose requests nobody asks about."""
+
+
+class Side(Follower):
+    """One socket of a pair; the follower's state is of what this socket sends, and `pending` is what it has yet to take."""
+
+    __slots__ = (
+        "dead",
+        "eof",
+        "fd",
+        "held",
+        "insertion",
+        "last",
+        "looked",
+        "muted",
+        "pair",
+        "peer",
+        "pending",
+        "received",
+        "recv_into",
+        "send",
+        "shut",
+        "sock",
+    )
+
+    peer: Side
+    pair: Pair
+
+    def __init__(self, sock: socket.socket, looked: int) -> None:
+        super().__init__()
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.recv_into = sock.recv_into
+        self.send = sock.send
+        self.pending: bytes | memoryview = b""
+        """Bytes for this socket that found no room; while there are any, its peer is not read (backpressure)."""
+        self.insertion = b""
+        """Bytes for the peer that wait until what this socket sends has come to a boundary."""
+        self.last = False
+        """The insertion ends the stream to the peer."""
+        self.received = 0
+        """Bytes read from this socket."""
+        self.looked = looked
+        """Second (`RelaySelector.second`) in which a request was last looked for and found."""
+        self.eof = False
+        """The socket's input has ended."""
+        self.shut = False
+        """Its output has: no more can be sent to it."""
+        self.muted = False
+        """What it sends is read and dropped: the peer has been told goodbye, or is gone."""
+        self.held = False
+        """It is not read: it stands at the boundary at which it will be detached."""
+        self.dead = False
+        """It is closed."""
+
+    @property
+    def flows(self) -> bool:
+        """Nothing special: what it sends goes straight to its peer."""
+        return not (
+            self.eof
+            or self.muted
+            or self.held
+            or self.insertion
+            or self.last
+            or self.peer.pending
+            or self.pair.detaching
+        )
+
+
+class Pair:
+    """A client's connection joined to a gateway's."""
+
+    __slots__ = ("client", "deadline", "detaching", "gateway", "on_close", "on_request")
+
+    def __init__(
+        self,
+        client: Side,
+        gateway: Side,
+        on_close: Callable[[Pair], None] | None,
+        on_request: Callable[[str | None], bool] | None,
+    ) -> None:
+        self.client = client
+        self.gateway = gateway
+        self.on_close = on_close
+        self.on_request = on_request
+        self.deadline = 0.0
+        """When it is dropped whatever happens (time.monotonic), 0: no deadline."""
+        self.detaching: asyncio.Future[Detached] | None = None
+        client.peer, gateway.peer = gateway, client
+        client.pair = gateway.pair = self
+
+
+class Detached:
+    """A client whose gateway was taken away between two messages; its socket is its owner's again."""
+
+    __slots__ = ("received", "sock")
+
+    def __init__(self, sock: socket.socket, received: bytes) -> None:
+        self.sock = sock
+        self.received = received
+        """Bytes of its next messages that had been read already; the next relay must get them as `to_gateway`."""

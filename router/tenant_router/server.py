@@ -1,0 +1,125 @@
+"""The router as a whole: what its connections share, its start, its sweep and its drain."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from functools import partial
+
+from .activity import Activity
+from .connection import serve
+from .fleet import Fleet
+from .http.front import HttpFront
+from .limits import AuthFailures, RequestRate
+from .listener import Listener, listening_socket
+from .live import Live
+from .loop import running_selector
+from .metrics import RouterMetrics
+from .opening import Opening
+from .settings import MAX_OPENING, RouterSettings
+from .wake.admission import Admission
+from .wake.probe import probe
+from .wake.waker import Waker
+from .wire import Wire
+
+log = logging.getLogger(__name__)
+
+SWEEP = 0.25
+"""Seconds between two looks at the deadlines of open handshakes; their limits are seconds."""
+
+
+class Router:
+    """One router process. Everything runs on the loop it was made on, which must be a `RelayLoop`."""
+
+    def __init__(self, fleet: Fleet, settings: RouterSettings) -> None:
+        self.fleet = fleet
+        self.settings = settings
+        self.selector = running_selector()
+        self.metrics = RouterMetrics()
+        self.activity = Activity()
+        self.live = Live(self.selector, self.activity, self.metrics, settings.passive_methods)
+        admission = Admission(settings.max_concurrent_wakes, settings.max_queued_wakes)
+        self.waker = Waker(fleet, partial(probe, self.selector), admission, self.metrics)
+        self.failures = AuthFailures()
+        self.rate = RequestRate()
+        self.http = HttpFront(self)
+        self.draining = False
+        self._openings: set[Opening] = set()
+        self._listener: Listener | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that the router listens on, after `start`."""
+        assert self._listener is not None
+        host, port = self._listener.sock.getsockname()[:2]
+        return host, port
+
+    @property
+    def listening(self) -> bool:
+        """Whether clients can connect."""
+        return self._listener is not None and self._listener.sock.fileno() != -1
+
+    def start(self) -> None:
+        """Bind, and accept from now on.
+
+        Raises
+        ------
+        OSError
+            The address can't be had.
+        """
+        sock = listening_socket(*self.settings.listen)
+        self._listener = Listener(sock, lambda: len(self._openings) >= MAX_OPENING, self._accepted)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="router sweep")
+
+    def _accepted(self, sock: socket.socket, peer: str) -> None:
+        self.metrics.accepted.inc()
+        opening = Opening()
+        self._openings.add(opening)
+        task = opening.task = asyncio.get_running_loop().create_task(
+            serve(self, Wire(self.selector, sock), peer, opening)
+        )
+        task.add_done_callback(partial(self._opened, opening))
+
+    def _opened(self, opening: Opening, task: asyncio.Task[None]) -> None:
+        self._openings.discard(opening)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a connection ended with an error of ours", exc_info=error)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            now = time.monotonic()
+            for opening in [one for one in self._openings if one.deadline <= now]:
+                opening.expire()
+            self.selector.sweep()
+            self.metrics.opening.set(len(self._openings))
+
+    async def drain(self) -> None:
+        """End as upstream ends on SIGTERM: accept no more, tell the clients (`shutdown`, 1012), drop the rest at the deadline."""
+        self.draining = True
+        if self._listener is not None:
+            self._listener.close()
+        deadline = time.monotonic() + self.settings.drain_timeout
+        self.live.tell_shutdown()
+        await self.http.drain(deadline)
+        while (self.live.connections or self._openings) and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
+        await self.close()
+
+    async def close(self) -> None:
+        """Drop everything now."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        self.live.drop_all()
+        tasks = [opening.task for opening in self._openings if opening.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.waker.close()
+        await self.http.close()

@@ -1,0 +1,68 @@
+"""Asks a gateway whether clients may connect: `GET /startupz`, which both runtimes answer (openclaw-protocol 2.4)."""
+
+from __future__ import annotations
+
+import socket
+
+import httptools
+import msgspec
+
+from ..fleet import GatewayAddress
+from ..relay.selector import RelaySelector
+from ..wire import Wire
+from .waker import NotListening, NotReady
+
+MAX_ANSWER = 16 * 1024
+"""Bytes of the answer; upstream's is 200."""
+
+
+class _Startup(msgspec.Struct):
+    ok: bool = False
+
+
+class _Body:
+    """Collects a response body for httptools."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.complete = False
+
+    def on_body(self, part: bytes) -> None:
+        self.data += part
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+async def probe(selector: RelaySelector, address: GatewayAddress) -> None:
+    """Ask once.
+
+    Raises
+    ------
+    NotListening
+        Nothing accepts the connection, or it was cut.
+    NotReady
+        The gateway says that it is starting or draining. Its JSON decides, not the status alone: unknown paths answer 200.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    wire = Wire(selector, socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+    body = _Body()
+    parser = httptools.HttpResponseParser(body)
+    try:
+        await wire.connect((address.host, address.port))
+        await wire.send(f"GET /startupz HTTP/1.1\r\nHost: {address.host}\r\nConnection: close\r\n\r\n".encode())
+        seen = 0
+        while not body.complete:
+            data = await wire.recv()
+            seen += len(data)
+            if seen > MAX_ANSWER:
+                raise NotReady
+            parser.feed_data(data)
+        if not msgspec.json.decode(body.data, type=_Startup).ok:
+            raise NotReady
+    except (httptools.HttpParserError, msgspec.MsgspecError):
+        raise NotReady from None
+    except OSError:
+        raise NotListening from None
+    finally:
+        wire.close()

@@ -1,0 +1,173 @@
+"""One wake per tenant, however many wait for it; it goes on when they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from ..fleet import Fleet, GatewayAddress, TenantRecord, WakeFailed
+from ..metrics import RouterMetrics
+from .admission import Admission
+from .fair_queue import QueueFull
+
+log = logging.getLogger(__name__)
+
+FIRST_PROBE = 0.02
+"""Seconds between dials while nothing listens yet: a refused connect costs microseconds on both sides."""
+SLOW_PROBE = 0.1
+"""Seconds between questions once it listens but says "starting": each costs the starting gateway some CPU."""
+
+
+@dataclass(slots=True)
+class WakeTiming:
+    """When the phases of one wake were over, in seconds since it was asked for."""
+
+    asked: float = field(default_factory=time.monotonic)
+    admitted: float = 0.0
+    started: float = 0.0
+    listening: float = 0.0
+    ready: float = 0.0
+
+    def since(self) -> float:
+        """Return the seconds since the wake was asked for."""
+        return time.monotonic() - self.asked
+
+
+class NotListening(Exception):
+    """Nothing answers at the address yet."""
+
+
+class NotReady(Exception):
+    """The gateway listens and says that it is still starting."""
+
+
+Probe = Callable[[GatewayAddress], Awaitable[None]]
+"""Asks a gateway once whether clients may connect. Raises NotListening or NotReady; returns when they may."""
+
+
+class Waker:
+    """Wakes tenants for whoever waits. Its tasks are its own: `close` ends them."""
+
+    def __init__(self, fleet: Fleet, probe: Probe, admission: Admission, metrics: RouterMetrics) -> None:
+        self._fleet = fleet
+        self._probe = probe
+        self._admission = admission
+        self._metrics = metrics
+        self._wakes: dict[str, asyncio.Task[GatewayAddress]] = {}
+        self._history: dict[str, deque[float]] = {}
+        self.last: dict[str, WakeTiming] = {}
+        """The timing of each tenant's last wake, for `why`."""
+
+    def under_way(self, key: str) -> bool:
+        """Tell whether a wake of this tenant runs."""
+        return key in self._wakes
+
+    async def address(self, tenant: TenantRecord, reason: str, stale: GatewayAddress | None = None) -> GatewayAddress:
+        """Return where the tenant's gateway answers, waking it if need be. Cancelling the caller never ends the wake.
+
+        Parameters
+        ----------
+        stale
+            An address that did not answer just now; the fleet is asked again instead of believed.
+
+        Raises
+        ------
+        WakeFailed
+            The wake came to nothing. A later call starts anew.
+        """
+        task = self._wakes.get(tenant.key)
+        if task is None:
+            known = self._fleet.awake(tenant.key)
+            if known is not None and known != stale:
+                return known
+            self._check_rate(tenant)
+            task = asyncio.get_running_loop().create_task(self._wake(tenant, reason), name=f"wake {tenant.key}")
+            self._wakes[tenant.key] = task
+            task.add_done_callback(lambda done: self._forget(tenant.key, done))
+        return await asyncio.shield(task)
+
+    def _forget(self, key: str, task: asyncio.Task[GatewayAddress]) -> None:
+        del self._wakes[key]
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, WakeFailed):
+            log.error("the wake of %s ended with an error of ours", key, exc_info=error)
+
+    def _check_rate(self, tenant: TenantRecord) -> None:
+        limit = tenant.limits.wakes_per_hour
+        if limit is None:
+            return
+        now = time.monotonic()
+        recent = self._history.setdefault(tenant.key, deque(maxlen=limit))
+        while recent and now - recent[0] > 3600:
+            recent.popleft()
+        if len(recent) >= limit:
+            raise WakeFailed(
+                f"woken {limit} times within the last hour, which is its limit (spec.limits.wakesPerHour); "
+                f"the next wake is possible in {3600 - (now - recent[0]):.0f} s"
+            )
+
+    def _count_start(self, tenant: TenantRecord) -> None:
+        """Count what costs: gateways that were really started, not tries that a back-off turned away."""
+        if tenant.limits.wakes_per_hour is not None:
+            self._history[tenant.key].append(time.monotonic())
+
+    async def _wake(self, tenant: TenantRecord, reason: str) -> GatewayAddress:
+        timing = self.last[tenant.key] = WakeTiming()
+        outcome = "failed"
+        try:
+            async with self._admission.turn(tenant):
+                timing.admitted = timing.since()
+                address = await self._start(tenant, reason, timing)
+            outcome = "ok"
+            return address
+        except QueueFull:
+            outcome = "queue_full"
+            raise WakeFailed("too many tenants are waking already; try again shortly") from None
+        except asyncio.CancelledError:
+            outcome = "cancelled"
+            raise
+        finally:
+            self._metrics.wake(outcome, timing)
+
+    async def _start(self, tenant: TenantRecord, reason: str, timing: WakeTiming) -> GatewayAddress:
+        deadline = time.monotonic() + tenant.wake_timeout
+        try:
+            async with asyncio.timeout(tenant.wake_timeout):
+                address = await self._fleet.wake(tenant.key, reason)
+        except TimeoutError:
+            raise WakeFailed(f"there was nothing to dial within {tenant.wake_timeout:g} s") from None
+        timing.started = timing.since()
+        self._count_start(tenant)
+        while True:
+            if (end := self._fleet.ended(address)) is not None:
+                raise WakeFailed(end)
+            left = deadline - time.monotonic()
+            if left <= 0:
+                why = f"it said no hello within {tenant.wake_timeout:g} s (wake.timeout)"
+                self._fleet.gave_up(address, why)
+                raise WakeFailed(why)
+            pause = FIRST_PROBE
+            try:
+                async with asyncio.timeout(min(left, 5.0)):
+                    await self._probe(address)
+            except NotReady:
+                timing.listening = timing.listening or timing.since()
+                pause = SLOW_PROBE
+            except (NotListening, TimeoutError):
+                pass
+            else:
+                timing.ready = timing.since()
+                timing.listening = timing.listening or timing.ready
+                self._fleet.greeted(address)
+                return address
+            await asyncio.sleep(pause)
+
+    async def close(self) -> None:
+        """Cancel what runs and wait for its end."""
+        tasks = list(self._wakes.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

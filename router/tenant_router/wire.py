@@ -1,0 +1,103 @@
+"""One socket before it is relayed: read, write, connect, watch for its end, close so that the peer reads our last words."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+
+from .relay.selector import RelaySelector
+
+LINGER = 1.0
+"""Seconds in which a refused client may read our close frame before its unread input would reset the connection (trap 6)."""
+
+
+class Wire:
+    """A non-blocking socket that stays in the selector's epoll set, one-shot, until it is relayed, released or closed."""
+
+    __slots__ = ("_selector", "sock")
+
+    def __init__(self, selector: RelaySelector, sock: socket.socket) -> None:
+        self._selector = selector
+        self.sock = sock
+
+    async def recv(self) -> bytes:
+        """Return what the peer sent, at most 64 KiB.
+
+        Raises
+        ------
+        ConnectionError
+            The peer closed or reset the connection.
+        """
+        while True:
+            try:
+                data = self.sock.recv(65536)
+            except BlockingIOError:
+                await self._selector.watch(self.sock, select.EPOLLIN)
+                continue
+            if not data:
+                raise ConnectionResetError("closed by the peer")
+            return data
+
+    async def send(self, data: bytes) -> None:
+        """Send all of it, waiting for room."""
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[self.sock.send(view) :]
+            except BlockingIOError:
+                await self._selector.watch(self.sock, select.EPOLLOUT)
+
+    async def connect(self, address: tuple[str, int]) -> None:
+        """Connect to an address of numbers.
+
+        Raises
+        ------
+        OSError
+            Refused, unreachable, reset.
+        """
+        try:
+            self.sock.connect(address)
+        except BlockingIOError:
+            await self._selector.watch(self.sock, select.EPOLLOUT)
+            error = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, "connect") from None
+
+    def left(self) -> asyncio.Future[None]:
+        """Return a future that is done when the peer has closed its side; reads nothing, so what it sent stays queued."""
+        return self._selector.watch(self.sock, select.EPOLLRDHUP)
+
+    def release(self) -> socket.socket:
+        """Take the socket out of the selector, for another owner."""
+        self._selector.release(self.sock)
+        return self.sock
+
+    def close(self) -> None:
+        """Close at once."""
+        self._selector.discard(self.sock)
+
+    async def close_after(self, last_words: bytes) -> None:
+        """Send, shut our side, read and drop what is still coming for at most `LINGER` seconds, close (FIN, never RST)."""
+        try:
+            if last_words:
+                self.sock.send(last_words)
+            self.sock.shutdown(socket.SHUT_WR)
+            async with asyncio.timeout(LINGER):
+                while True:
+                    await self.recv()
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            self.close()
+
+
+def tune(sock: socket.socket) -> None:
+    """Set what every socket of the data plane has; accepted sockets inherit it from their listener."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    # A relayed WebSocket is not ours to ping, so the kernel finds dead peers (trap 5): probed after a minute of silence,
+    # dropped after two without an answer.
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 120_000)
