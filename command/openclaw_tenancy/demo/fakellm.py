@@ -59,6 +59,7 @@ class FakeLLM:
     _released: asyncio.Event = field(default_factory=asyncio.Event)
     _failed: Counter[str] = field(default_factory=Counter)
     _server: asyncio.Server | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -67,14 +68,12 @@ class FakeLLM:
         return f"http://127.0.0.1:{self.port}/v1"
 
     def release(self) -> None:
-        """Let replies go on that wait because of `HOLD`, those of the future too."""
-        self._released.set()
-
-    def hold(self) -> None:
-        """Make `HOLD` wait again after a `release`."""
-        self._released.clear()
+        """Let replies go on that wait because of `HOLD`, those of the future too. May be called from any thread."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._released.set)
 
     async def __aenter__(self) -> FakeLLM:
+        self._loop = asyncio.get_running_loop()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self

