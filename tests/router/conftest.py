@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-from router_world import Gateway, TestFleet
+from router_world import TestFleet
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
 from tenant_router.settings import RouterSettings
 
 
-class RelayLoopPolicy(asyncio.DefaultEventLoopPolicy):
-    def new_event_loop(self) -> RelayLoop:
-        return RelayLoop()
-
-
-@pytest.fixture(scope="session")
-def event_loop_policy() -> asyncio.AbstractEventLoopPolicy:
-    return RelayLoopPolicy()
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    return {"relay": RelayLoop}
 
 
 @pytest.fixture
