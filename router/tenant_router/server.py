@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from functools import partial
+from itertools import count
 
 from .activity import Activity
 from .connection import serve
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SWEEP = 0.25
 """Seconds between two looks at the deadlines of open handshakes; their limits are seconds."""
+RELAY_SWEEP = 4
+"""Sweeps for one of the relay, whose time goes by the second."""
 
 
 class Router:
@@ -89,12 +92,13 @@ class Router:
             log.error("a connection ended with an error of ours", exc_info=error)
 
     async def _sweep(self) -> None:
-        while True:
+        for turn in count(1):
             await asyncio.sleep(SWEEP)
             now = time.monotonic()
             for opening in [one for one in self._openings if one.deadline <= now]:
                 opening.expire()
-            self.selector.sweep()
+            if turn % RELAY_SWEEP == 0:
+                self.selector.sweep()
             self.metrics.opening.set(len(self._openings))
 
     async def drain(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 from router_world import TestFleet
+
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
 from tenant_router.settings import RouterSettings

@@ -9,12 +9,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tenant_api.tokens import token_digest
-from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
+
+from tenant_api.tokens import token_digest
+from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 
 
 class Gateway:
@@ -61,13 +62,22 @@ class Gateway:
             await ws.close(1013, "gateway starting")
             return
         snapshot = {"authMode": "trusted-proxy"}
-        payload = {"type": "hello-ok", "protocol": 4, "snapshot": snapshot, "auth": {"deviceToken": "secret-device-token"}}
-        await ws.send(json.dumps({"type": "res", "id": frame["id"], "ok": True, "payload": payload}, separators=(",", ":")))
+        payload = {
+            "type": "hello-ok",
+            "protocol": 4,
+            "snapshot": snapshot,
+            "auth": {"deviceToken": "secret-device-token"},
+        }
+        await ws.send(
+            json.dumps({"type": "res", "id": frame["id"], "ok": True, "payload": payload}, separators=(",", ":"))
+        )
         self.live.add(ws)
         try:
             async for message in ws:
                 request = json.loads(message)
-                await ws.send(json.dumps({"type": "res", "id": request["id"], "ok": True, "payload": request.get("params")}))
+                await ws.send(
+                    json.dumps({"type": "res", "id": request["id"], "ok": True, "payload": request.get("params")})
+                )
         finally:
             self.live.discard(ws)
 
@@ -145,7 +155,9 @@ class Client:
     @classmethod
     async def open(cls, router: Any, **kwargs: Any) -> Client:
         host, port = router.address
-        client = cls(await connect(f"ws://{host}:{port}/", compression=None, ping_interval=None, max_size=None, **kwargs))
+        client = cls(
+            await connect(f"ws://{host}:{port}/", compression=None, ping_interval=None, max_size=None, **kwargs)
+        )
         client.challenge = await client.recv()
         return client
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from router_world import Client, TestFleet
+
 from tenant_router.server import Router
 
 
@@ -84,6 +85,6 @@ async def test_frames_pipelined_behind_connect_arrive_in_order(router: Router, f
     hello = asyncio.create_task(client.hello("tok-a"))
     await asyncio.sleep(0)
     for i in range(40):
-        await client.ws.send('{"type":"req","id":"%d","method":"echo","params":%d}' % (i, i))
+        await client.ws.send(f'{{"type":"req","id":"{i}","method":"echo","params":{i}}}')
     assert (await hello)["ok"]
     assert [(await client.recv())["payload"] for _ in range(40)] == list(range(40))

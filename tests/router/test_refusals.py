@@ -7,6 +7,7 @@ import time
 
 import pytest
 from router_world import Client, TestFleet
+
 from tenant_router.server import Router
 
 
@@ -99,7 +100,9 @@ async def test_gateway_that_never_comes_up(router: Router, fleet: TestFleet) -> 
     fleet.never_listens = True
     client = await Client.open(router)
     began = time.monotonic()
-    answer = await client.hello("tok-a", client={"id": "openclaw-probe", "version": "1", "platform": "linux", "mode": "probe"})
+    answer = await client.hello(
+        "tok-a", client={"id": "openclaw-probe", "version": "1", "platform": "linux", "mode": "probe"}
+    )
     assert time.monotonic() - began < 3.5
     assert answer["error"]["details"]["reason"] == "startup-sidecars"
     assert answer["error"]["retryAfterMs"] == 500

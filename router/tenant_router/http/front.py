@@ -40,9 +40,9 @@ class _Adopted(HttpToolsProtocol):
         self.data_received(received)
 
     def data_received(self, data: bytes) -> None:
+        super().data_received(data)
         if self._in_head:
             self._head_bytes += len(data)
-        super().data_received(data)
         if self._in_head and self._head_bytes > MAX_HEAD and self.transport is not None:
             self.transport.write(
                 b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
@@ -90,15 +90,15 @@ class HttpFront:
     async def drain(self, deadline: float) -> None:
         """Let requests end until `deadline` (time.monotonic); connections close after their current one."""
         for connection in list(self._state.connections):
-            connection.shutdown()  # type: ignore[union-attr]
+            connection.shutdown()
         while self._state.tasks and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
 
     async def close(self) -> None:
         """Drop what is left."""
         for connection in list(self._state.connections):
-            if (transport := connection.transport) is not None:  # type: ignore[union-attr]
-                transport.abort()  # type: ignore[attr-defined]
+            if (transport := connection.transport) is not None:
+                transport.abort()
         tasks = list(self._state.tasks)
         for task in tasks:
             task.cancel()

@@ -16,6 +16,7 @@ class Side(Follower):
     """One socket of a pair; the follower's state is of what this socket sends, and `pending` is what it has yet to take."""
 
     __slots__ = (
+        "armed",
         "dead",
         "eof",
         "fd",
@@ -29,6 +30,7 @@ class Side(Follower):
         "pending",
         "received",
         "recv_into",
+        "rest",
         "send",
         "shut",
         "sock",
@@ -61,8 +63,12 @@ class Side(Follower):
         """What it sends is read and dropped: the peer has been told goodbye, or is gone."""
         self.held = False
         """It is not read: it stands at the boundary at which it will be detached."""
+        self.rest = b""
+        """What had been read behind that boundary."""
         self.dead = False
-        """It is closed."""
+        """It is closed, or its owner's again."""
+        self.armed = -1
+        """The events that epoll watches for on it."""
 
     @property
     def flows(self) -> bool:
@@ -77,11 +83,16 @@ class Side(Follower):
             or self.pair.detaching
         )
 
+    @property
+    def readable(self) -> bool:
+        """Whether to read from it now."""
+        return not self.eof and not self.held and (self.muted or not self.peer.pending)
+
 
 class Pair:
     """A client's connection joined to a gateway's."""
 
-    __slots__ = ("client", "deadline", "detaching", "gateway", "on_close", "on_request")
+    __slots__ = ("client", "deadline", "detaching", "gateway", "goodbye", "on_close", "on_request")
 
     def __init__(
         self,
@@ -97,6 +108,9 @@ class Pair:
         self.deadline = 0.0
         """When it is dropped whatever happens (time.monotonic), 0: no deadline."""
         self.detaching: asyncio.Future[Detached] | None = None
+        """Done when the client has been taken from its gateway."""
+        self.goodbye = b""
+        """What the gateway is told then."""
         client.peer, gateway.peer = gateway, client
         client.pair = gateway.pair = self
 

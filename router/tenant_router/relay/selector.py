@@ -1,140 +1,204 @@
-"""Byte relay between pairs of connected sockets, run inside an asyncio loop's own selector.
+"""An asyncio selector that also relays: the bytes of joined sockets are moved inside `select`, with no handle, task or
+callback for each event. It returns to asyncio only when asyncio has something to do.
 
-RelaySelector is an ordinary asyncio selector that also owns the relayed sockets.  Their events never become asyncio
-handles: select() moves the bytes itself (recv_into -> send) and returns only when asyncio has something to do.
-Memory is bounded: a direction whose receiver is full stops being read, with at most one buffer of leftover."""
+System calls are what a relayed message costs (epoll_wait, recv, send); this loop adds about 1 us to them, which is what
+makes a relay in Python cost no more than HAProxy. `benchmarks/relay.py` holds it to that.
+"""
 
+from __future__ import annotations
+
+import asyncio
 import os
 import select
 import selectors
 import socket
 import time
+from collections.abc import Callable, Iterator
 
-IN, OUT, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLONESHOT
+from .follow import SHORT, WHOLE_TEXT
+from .pair import NEVER, Detached, Pair, Side
+from .pairs import IN, ONESHOT, OUT, Pairs
+
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
-BUF = bytearray(int(os.environ.get("RELAY_BUF", 131072)))  # shared by all: nothing stays in it between events
-VIEW = memoryview(BUF)
-
-
-class Side:
-    """One socket of a pair: read from, and written to with what its peer read."""
-
-    __slots__ = ("bytes_in", "eof", "fd", "on_close", "peer", "pending", "recv_into", "send", "sock")
-
-    def __init__(self, sock, on_close=None):
-        self.sock, self.fd, self.recv_into, self.send = sock, sock.fileno(), sock.recv_into, sock.send
-        self.pending, self.eof, self.bytes_in, self.on_close = b"", False, 0, on_close
 
 
 class RelaySelector(selectors.EpollSelector):
-    def __init__(self, linger=30):
-        super().__init__()
-        self.ep = select.epoll.fromfd(os.dup(self.fileno()))  # the same kernel epoll set
-        self.sides, self.waiters, self.half_closed, self.linger = {}, {}, {}, linger
-        self.loop = None  # set by whoever makes the loop
+    """Selector of one event loop, and owner of the sockets that are relayed or about to be."""
 
-    def close(self):
-        self.ep.close()
+    def __init__(self) -> None:
+        super().__init__()
+        # The same kernel epoll set under a descriptor of our own: what is registered here asyncio never hears of.
+        self._epoll = select.epoll.fromfd(os.dup(self.fileno()))
+        self._pairs = Pairs(self._epoll)
+        self._waiters: dict[int, asyncio.Future[None]] = {}
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """The loop that runs on this selector, set by it: what futures are made with."""
+
+    def close(self) -> None:
+        """Drop all pairs and close the epoll set; what still waits is cancelled."""
+        for pair in list(self._pairs):
+            self._pairs.drop(pair)
+        self._epoll.close()
         super().close()
 
-    # -- before the relay: await one event of a socket, which stays in the epoll set (one-shot) until closed or relayed
-    def watch(self, sock, event):
-        """Return a future that is done at the next such event of the socket."""
+    # A socket before it is relayed.
+
+    def watch(self, sock: socket.socket, events: int) -> asyncio.Future[None]:
+        """Return a future that is done at the next of these epoll events of a socket, a hang-up, or an error.
+
+        The socket stays in the epoll set until it is closed by `discard`, relayed or released. A socket has one watch at
+        a time: a new one cancels the one before.
+        """
+        assert self.loop is not None
         fd = sock.fileno()
-        (self.ep.modify if fd in self.waiters else self.ep.register)(fd, event | ONESHOT)
-        fut = self.waiters[fd] = self.loop.create_future()
-        return fut
+        before = self._waiters.get(fd)
+        if before is None:
+            self._epoll.register(fd, events | ONESHOT)
+        else:
+            before.cancel()
+            self._epoll.modify(fd, events | ONESHOT)
+        future = self._waiters[fd] = self.loop.create_future()
+        return future
 
-    def release(self, sock):
-        """Take the socket out of the epoll set; it stays open."""
-        if self.waiters.pop(sock.fileno(), None) is not None:
-            self.ep.unregister(sock.fileno())
-
-    def discard(self, sock):
+    def discard(self, sock: socket.socket) -> None:
         """Close a socket that is not relayed."""
-        self.waiters.pop(sock.fileno(), None)
+        before = self._waiters.pop(sock.fileno(), None)
+        if before is not None:
+            before.cancel()
         sock.close()
 
-    # -- the relay
-    def relay(self, a, b, to_a=b"", to_b=b"", on_close=None):
-        """Take over two sockets whose send buffers have room, first writing to_a and to_b; on_close(side_a) when both are closed."""
-        x, y = Side(a, on_close), Side(b)
-        x.peer, y.peer, x.pending, y.pending = y, x, memoryview(bytes(to_a)), memoryview(bytes(to_b))
-        for s in (x, y):
-            self.sides[s.fd] = s
-            if self.waiters.pop(s.fd, None) is None:  # was never waited for
-                self.ep.register(s.fd, ONESHOT)
-        try:
-            for s in (x, y):
-                if s.pending:
-                    s.pending = s.pending[s.send(s.pending) :]
-            self.arm(x)
-            self.arm(y)
-        except OSError:
-            self.drop(x)
-        return x
+    def release(self, sock: socket.socket) -> None:
+        """Take a socket that is not relayed out of the epoll set, for another owner."""
+        before = self._waiters.pop(sock.fileno(), None)
+        if before is not None:
+            before.cancel()
+            self._epoll.unregister(sock.fileno())
 
-    def drop(self, s):
-        """Close both sockets of the pair now (idempotent)."""
-        for x in (s, s.peer):
-            if self.sides.get(x.fd) is x:
-                del self.sides[x.fd]
-                self.half_closed.pop(x, None)
-                x.sock.close()  # also leaves the epoll set
-                if x.on_close:
-                    x.on_close(x)
+    # The relay.
 
-    def sweep(self):
-        """Call now and then: drops pairs of which one side closed more than `linger` seconds ago."""
-        now = time.monotonic()
-        for s, t in list(self.half_closed.items()):
-            if t > now:
-                break
-            self.drop(s)
+    def relay(
+        self,
+        client: socket.socket,
+        gateway: socket.socket,
+        to_client: bytes = b"",
+        to_gateway: bytes = b"",
+        on_close: Callable[[Pair], None] | None = None,
+        on_request: Callable[[str | None], bool] | None = None,
+    ) -> Pair:
+        """Join two connected, non-blocking sockets and own them from now on.
 
-    def arm(self, s):
-        """Read s unless it ended or its peer still has pending bytes; wait for room if s itself has pending bytes."""
-        self.ep.modify(s.fd, ((0 if s.eof or s.peer.pending else IN) | (OUT if s.pending else 0)) or ONESHOT)
+        Parameters
+        ----------
+        to_client, to_gateway:
+            What was read from the other side already and comes first; each begins at a frame head.
+        on_close:
+            Called once, when both sockets are closed. Must not raise; runs inside `select`.
+        on_request:
+            Called with the method of a client's message (None: it could not be seen) and returns whether that was a real
+            request; after one, no other is looked for on this connection until the next `sweep`. Must not raise either.
+        """
+        pair = Pair(Side(client, NEVER if on_request is None else 0), Side(gateway, NEVER), on_close, on_request)
+        for side in (pair.client, pair.gateway):
+            before = self._waiters.pop(side.fd, None)
+            if before is None:
+                self._epoll.register(side.fd, ONESHOT)
+            else:
+                before.cancel()
+        self._pairs.join(pair, to_client, to_gateway)
+        return pair
 
-    def select(self, timeout=None):
-        poll, get, ready, leave = self.ep.poll, self.sides.get, [], False
+    def inject(self, side: Side, frames: bytes) -> None:
+        """Send whole frames to `pair.client` or `pair.gateway` as soon as what it is being sent stands between two messages.
+
+        Dropped when that side's stream has ended, or has been ended by a close frame.
+        """
+        self._pairs.insert(side, frames)
+
+    def close_pair(self, pair: Pair, to_client: bytes, to_gateway: bytes, seconds: float) -> None:
+        """Say goodbye to both sides, each between two messages: last frames, FIN, then read and drop until they close too.
+
+        Whoever has not after so many seconds is dropped.
+        """
+        self._pairs.close(pair, to_client, to_gateway, seconds)
+
+    def drop_pair(self, pair: Pair) -> None:
+        """Close both sockets at once (idempotent)."""
+        self._pairs.drop(pair)
+
+    def detach(self, pair: Pair, to_gateway: bytes) -> asyncio.Future[Detached]:
+        """Take the client from its gateway when both directions stand between two messages.
+
+        The gateway gets `to_gateway` (a close frame) and FIN; what it still says is dropped. The client's socket is its
+        owner's again: nothing reads it until it is watched or relayed. `on_close` is not called. Cancelling the future
+        lets the relay go on; it fails with ConnectionError when a side closes first.
+        """
+        assert self.loop is not None
+        return self._pairs.detach(pair, to_gateway, self.loop)
+
+    def say_when_lost(self, frames: bytes) -> None:
+        """Set what a client gets whose gateway's stream ends between two messages without a close frame."""
+        self._pairs.lost = frames
+
+    def sweep(self) -> None:
+        """Drop pairs whose time is over, begin the next second of looking for requests. To be called once a second."""
+        self._pairs.sweep()
+
+    def pairs(self) -> Iterator[Pair]:
+        """Iterate over the pairs that are relayed; they may be closed meanwhile."""
+        return iter(self._pairs)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Relay until asyncio has something to do or `timeout` (seconds) is over."""
+        poll, pairs, short = self._epoll.poll, self._pairs, SHORT
+        flowing, buffer, view, second = pairs.flowing.get, pairs.buffer, pairs.view, pairs.second
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        # What a callback schedules is not seen by asyncio until this returns: return after every rare event (trap 10).
+        leave = False
         wait = timeout if timeout is None or timeout > 0 else 0
-        end = time.monotonic() + wait if wait else wait
+        end = time.monotonic() + wait if wait else 0
         while True:
-            for fd, ev in poll(wait):
-                s = get(fd)
-                if s is None:  # asyncio's own, a waiter, or a socket closed just now
-                    w = self.waiters.get(fd)
-                    if w is not None:
-                        leave = True
-                        if not w.done():
-                            w.set_result(None)
-                    elif (key := self.get_map().get(fd)) is not None:
-                        ready.append((key, ((READ if ev & ~OUT else 0) | (WRITE if ev & ~IN else 0)) & key.events))
-                elif ev == IN:  # the hot path: two system calls and a few bytecodes
+            for fd, events in poll(wait):
+                side = flowing(fd)
+                if side is None:
+                    leave |= self._other(fd, events, ready)
+                elif events == IN:
+                    # The way of nearly every message: two system calls, one look at the frame head.
                     try:
-                        n = s.recv_into(BUF)
-                        if n:
-                            s.bytes_in += n
-                            p = s.peer
-                            try:
-                                m = p.send(VIEW[:n])
-                            except BlockingIOError:
-                                m = 0
-                            if m != n:
-                                p.pending = memoryview(bytes(VIEW[m:n]))
-                                self.arm(s)
-                                self.arm(p)
-                            continue
-                        self.end_of_input(s)
+                        size = side.recv_into(buffer)
                     except BlockingIOError:
                         continue
                     except OSError:
-                        self.drop(s)
-                    leave = True
+                        pairs.event(side, events)
+                        leave = True
+                        continue
+                    if not size:
+                        pairs.input_ended(side)
+                        leave = True
+                        continue
+                    side.received += size
+                    left = side.left
+                    if left >= size:
+                        side.left = left - size
+                    elif side.looked < second:
+                        pairs.look(side, view[:size])
+                        leave = True
+                    elif left or buffer[0] != WHOLE_TEXT or short[buffer[1]] != size:
+                        side.advance(buffer, size)
+                    peer = side.peer
+                    try:
+                        sent = peer.send(view[:size])
+                    except BlockingIOError:
+                        sent = 0
+                    except OSError:
+                        pairs.broken(peer)
+                        pairs.settle(side.pair)
+                        leave = True
+                        continue
+                    if sent != size:
+                        pairs.stalled(peer, view[sent:size])
                 else:
-                    self.rare(s, ev)
-                    leave = True  # callbacks may have scheduled work: let asyncio look
+                    pairs.event(side, events)
+                    leave = True
             if ready or leave or wait == 0:
                 return ready
             if wait:
@@ -142,43 +206,18 @@ class RelaySelector(selectors.EpollSelector):
                 if wait <= 0:
                     return ready
 
-    def end_of_input(self, s):
-        s.eof = True
-        p = s.peer
-        if not p.pending:
-            p.sock.shutdown(socket.SHUT_WR)  # pass the half-close on
-            if p.eof and not s.pending:
-                return self.drop(s)
-        self.arm(s)
-        self.half_closed[s] = time.monotonic() + self.linger
-
-    def rare(self, s, ev):
-        """Write readiness, errors and hang-ups."""
-        p = s.peer
-        try:
-            if ev & OUT:
-                if s.pending:
-                    s.pending = s.pending[s.send(s.pending) :]
-                self.arm(s)
-                if not s.pending:
-                    if not p.eof:
-                        self.arm(p)
-                    else:
-                        s.sock.shutdown(socket.SHUT_WR)
-                        if s.eof and not p.pending:
-                            return self.drop(s)
-            if ev & (select.EPOLLERR | select.EPOLLHUP) and not ev & IN:
-                if not p.pending:
-                    return self.drop(s)  # nothing left to deliver
-                self.half_closed[s] = time.monotonic() + self.linger
-            if ev & IN and not s.eof and not p.pending:
-                n = s.recv_into(BUF)
-                if not n:
-                    return self.end_of_input(s)
-                s.bytes_in += n
-                p.pending = memoryview(bytes(VIEW[:n]))
-                self.rare(p, OUT)
-        except BlockingIOError:
-            self.arm(s)
-        except OSError:
-            self.drop(s)
+    def _other(self, fd: int, events: int, ready: list[tuple[selectors.SelectorKey, int]]) -> bool:
+        """Handle an event of a careful side, a watched socket, one of asyncio's, or of a socket closed just now."""
+        side = self._pairs.careful.get(fd)
+        if side is not None:
+            self._pairs.event(side, events)
+            return True
+        waiter = self._waiters.get(fd)
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+            return True
+        key = self.get_map().get(fd)
+        if key is not None:
+            ready.append((key, ((READ if events & ~OUT else 0) | (WRITE if events & ~IN else 0)) & key.events))
+        return False

@@ -1,0 +1,314 @@
+"""What happens to relayed pairs besides plain traffic: full buffers, ends, insertions, goodbyes, detaching.
+
+Nothing here is on the way of a message between two peers that both keep up; that is `RelaySelector.select`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Iterator
+
+from .follow import request_method
+from .pair import Detached, Pair, Side
+
+IN, OUT, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLONESHOT
+BUFFER_SIZE = 128 * 1024
+"""Bytes moved by one read. Measured: below 64 KiB bulk costs more than HAProxy, above 128 KiB nothing is won."""
+DETACHED_LINGER = 5.0
+"""Seconds for a gateway to answer the close frame with which its client was taken away."""
+LINGER = 30.0
+"""Seconds that a pair lives on when one of its sides has closed; a silent peer would keep it for ever (trap 8)."""
+
+
+class Pairs:
+    """All relayed pairs of one selector, and the one read buffer that they share: nothing stays in it between events."""
+
+    def __init__(self, epoll: select.epoll) -> None:
+        self.buffer = bytearray(BUFFER_SIZE)
+        self.view = memoryview(self.buffer)
+        self.flowing: dict[int, Side] = {}
+        """By descriptor: sides whose input goes straight to their peer."""
+        self.careful: dict[int, Side] = {}
+        """By descriptor: all others. A descriptor is in one of the two or in neither, so a stale event finds nobody (trap 9)."""
+        self.lost = b""
+        """Put in to a client whose gateway's stream ends between two messages and without a close frame."""
+        self.second = 1
+        """Counts the sweeps: at most one request of a connection is looked for in each."""
+        self._epoll = epoll
+        self._ending: set[Pair] = set()
+
+    def __iter__(self) -> Iterator[Pair]:
+        sides = [*self.flowing.values(), *self.careful.values()]
+        return iter(dict.fromkeys(side.pair for side in sides if not side.pair.client.dead))
+
+    def __len__(self) -> int:
+        return (len(self.flowing) + len(self.careful) + 1) // 2
+
+    def join(self, pair: Pair, to_client: bytes, to_gateway: bytes) -> None:
+        """Begin: both sockets are in the epoll set already. What is to be sent first begins at a frame head."""
+        client, gateway = pair.client, pair.gateway
+        if to_client:
+            gateway.advance(to_client, len(to_client))
+            self._put(client, memoryview(to_client))
+        if to_gateway:
+            self._follow(client, memoryview(to_gateway))
+            self._put(gateway, memoryview(to_gateway))
+        self.settle(pair)
+
+    def insert(self, side: Side, data: bytes) -> None:
+        """Send whole frames to a side as soon as what it is being sent stands between two messages."""
+        self._insert(side, data, last=False)
+        self.settle(side.pair)
+
+    def close(self, pair: Pair, to_client: bytes, to_gateway: bytes, seconds: float) -> None:
+        """Say goodbye to both, each between two messages: last frames, then FIN, then their input is read and dropped.
+
+        Whoever has not closed its side after so many seconds is dropped.
+        """
+        self._insert(pair.client, to_client, last=True)
+        self._insert(pair.gateway, to_gateway, last=True)
+        self._end_within(pair, seconds)
+        self.settle(pair)
+
+    def drop(self, pair: Pair) -> None:
+        """Close both sockets now (idempotent)."""
+        self._ending.discard(pair)
+        for side in (pair.client, pair.gateway):
+            if not side.dead:
+                if not side.shut:
+                    with contextlib.suppress(OSError):
+                        side.sock.shutdown(socket.SHUT_WR)
+                self._bury(side)
+        if pair.detaching is not None and not pair.detaching.done():
+            pair.detaching.set_exception(ConnectionResetError("closed by a peer"))
+        on_close, pair.on_close = pair.on_close, None
+        if on_close is not None:
+            on_close(pair)
+
+    def detach(self, pair: Pair, to_gateway: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
+        """Take the client from its gateway when both directions stand between two messages.
+
+        The gateway gets `to_gateway` and FIN; what it still sends is dropped. The client's socket, out of the epoll set,
+        is the result, and `on_close` is not called. ConnectionError when the pair ends first. Cancelling the future lets
+        the relay go on.
+        """
+        future: asyncio.Future[Detached] = loop.create_future()
+        future.add_done_callback(lambda _: self._go_on(pair) if future.cancelled() else None)
+        pair.detaching, pair.goodbye = future, to_gateway
+        for side in (pair.client, pair.gateway):
+            side.held = side.boundary
+        self.settle(pair)
+        return future
+
+    def sweep(self) -> None:
+        """Drop pairs whose time is over. To be called once a second."""
+        self.second += 1
+        if self._ending:
+            now = time.monotonic()
+            for pair in [pair for pair in self._ending if pair.deadline <= now]:
+                self.drop(pair)
+
+    def event(self, side: Side, events: int) -> None:
+        """Handle what epoll says of a side, all but plain input of a flowing one."""
+        if events & OUT and side.pending:
+            self._flush(side)
+        if events & ~OUT and side.readable and not side.dead:
+            try:
+                size = side.recv_into(self.buffer)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.broken(side)
+            else:
+                if size:
+                    side.received += size
+                    self._take(side, self.view[:size])
+                else:
+                    self._ended(side)
+        self.settle(side.pair)
+
+    def look(self, side: Side, data: memoryview) -> None:
+        """Follow input of a client that has not been seen to ask for anything in this second, and look for requests in it."""
+        on_request = side.pair.on_request
+        for beginning in side.advance_and_look(data, len(data)):
+            if side.looked < self.second and on_request is not None and on_request(request_method(beginning)):
+                side.looked = self.second
+
+    def input_ended(self, side: Side) -> None:
+        """Pass the end of a flowing side's input on."""
+        self._ended(side)
+        self.settle(side.pair)
+
+    def stalled(self, side: Side, rest: memoryview) -> None:
+        """Keep what a side had no room for, and stop reading its peer until it has."""
+        side.pending = memoryview(bytes(rest))
+        self._arm(side.peer)
+        self._arm(side)
+
+    def broken(self, side: Side) -> None:
+        """Close a side whose socket is in error; its peer still gets what is pending, then FIN."""
+        if not side.dead:
+            self._ended(side)
+            self._bury(side)
+
+    def settle(self, pair: Pair) -> None:
+        """Do what has become possible: detach, pass an end on, close; then watch both sockets for what comes next."""
+        client, gateway = pair.client, pair.gateway
+        if pair.detaching is not None:
+            self._try_detaching(pair, pair.detaching)
+        for side in (client, gateway):
+            if not side.shut and not side.pending and (side.peer.eof or side.peer.muted):
+                side.shut = True
+                try:
+                    side.sock.shutdown(socket.SHUT_WR)
+                except OSError:
+                    self.broken(side)
+        if client.eof or gateway.eof:
+            if client.eof and client.shut and gateway.eof and gateway.shut:
+                self.drop(pair)
+                return
+            self._end_within(pair, LINGER)
+        self._arm(client)
+        self._arm(gateway)
+
+    def _arm(self, side: Side) -> None:
+        """Put a side into the right table and tell epoll what to watch for."""
+        if side.dead:
+            return
+        if side.flows:
+            self.flowing[side.fd] = side
+            self.careful.pop(side.fd, None)
+        else:
+            self.careful[side.fd] = side
+            self.flowing.pop(side.fd, None)
+        # Hang-ups are reported for an empty mask too, again and again: one-shot disarms them after the first (trap 8).
+        events = (IN if side.readable else 0) | (OUT if side.pending else 0) or ONESHOT
+        if events != side.armed:
+            side.armed = events
+            self._epoll.modify(side.fd, events)
+
+    def _take(self, side: Side, data: memoryview) -> None:
+        """Pass on what was read from a side, putting in at a boundary what waits for one."""
+        if side.muted:
+            return
+        if side.held:
+            side.rest += data
+        elif side.insertion or side.last or side.pair.detaching is not None:
+            cut = side.advance_to_boundary(data, len(data))
+            if cut < 0:
+                self._put(side.peer, data)
+                return
+            self._put(side.peer, data[:cut])
+            self._at_boundary(side)
+            if cut < len(data):
+                self._take(side, data[cut:])
+        else:
+            self._follow(side, data)
+            self._put(side.peer, data)
+
+    def _follow(self, side: Side, data: memoryview) -> None:
+        if side.looked < self.second:
+            self.look(side, data)
+        else:
+            side.advance(data, len(data))
+
+    def _at_boundary(self, side: Side) -> None:
+        """Put in what waits: the side's input stands between two messages."""
+        if side.insertion:
+            insertion, side.insertion = side.insertion, b""
+            if not side.closed:
+                self._put(side.peer, memoryview(insertion))
+        if side.last:
+            side.last, side.muted = False, True
+        elif side.pair.detaching is not None:
+            side.held = True
+
+    def _insert(self, side: Side, data: bytes, last: bool) -> None:
+        source = side.peer
+        if side.shut or source.muted or source.eof:
+            return
+        source.insertion += data
+        source.last = source.last or last
+        if source.boundary:
+            self._at_boundary(source)
+
+    def _put(self, side: Side, data: memoryview) -> None:
+        """Send, or keep what finds no room; copies, because the buffer is used again at once (trap 12)."""
+        if side.shut:
+            return
+        if side.pending:
+            side.pending = bytes(side.pending) + data
+            return
+        try:
+            sent = side.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.broken(side)
+            return
+        if sent < len(data):
+            side.pending = memoryview(bytes(data[sent:]))
+
+    def _flush(self, side: Side) -> None:
+        try:
+            sent = side.send(side.pending)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.broken(side)
+            return
+        side.pending = memoryview(side.pending)[sent:] if sent < len(side.pending) else b""
+
+    def _ended(self, side: Side) -> None:
+        """Note the end of a side's input; a client hears why when its gateway went without a word."""
+        if side.eof:
+            return
+        side.eof = True
+        if side is side.pair.gateway and self.lost and side.boundary and not side.closed and not side.muted:
+            self._put(side.peer, memoryview(self.lost))
+
+    def _bury(self, side: Side) -> None:
+        """Close a side's socket, which also takes it out of the epoll set."""
+        self._leave(side)
+        side.sock.close()
+
+    def _leave(self, side: Side) -> None:
+        side.dead = side.eof = side.shut = True
+        side.pending = b""
+        side.peer.muted = True
+        self.flowing.pop(side.fd, None)
+        self.careful.pop(side.fd, None)
+
+    def _end_within(self, pair: Pair, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        pair.deadline = min(pair.deadline, end) if pair.deadline else end
+        self._ending.add(pair)
+
+    def _try_detaching(self, pair: Pair, future: asyncio.Future[Detached]) -> None:
+        client, gateway = pair.client, pair.gateway
+        if client.eof or gateway.eof:
+            if not future.done():
+                future.set_exception(ConnectionResetError("a peer closed"))
+            self._go_on(pair)
+        elif client.held and gateway.held and not client.pending and not future.done():
+            pair.detaching = pair.on_close = None
+            self._leave(client)
+            self._epoll.unregister(client.fd)
+            # Whatever the gateway still says is not for this client: its `shutdown` event, its close frame.
+            gateway.held, gateway.rest = False, b""
+            self._put(gateway, memoryview(pair.goodbye))
+            self._end_within(pair, DETACHED_LINGER)
+            future.set_result(Detached(client.sock, client.rest))
+
+    def _go_on(self, pair: Pair) -> None:
+        """Relay again after detaching came to nothing."""
+        pair.detaching = None
+        for side in (pair.client, pair.gateway):
+            rest, side.rest, side.held = side.rest, b"", False
+            if rest:
+                self._take(side, memoryview(rest))
+        self.settle(pair)
