@@ -1,0 +1,50 @@
+"""Whose address is believed, and what a gateway is told."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tenant_router.origin import client_origin, gateway_headers
+
+TRUSTED = (ip_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.9", b"198.51.100.7", "203.0.113.9"),  # nobody's proxy: the header is the client's own invention
+        ("10.1.1.1", b"198.51.100.7", "198.51.100.7"),
+        ("10.1.1.1", b"6.6.6.6, 198.51.100.7", "198.51.100.7"),  # what stands before the last untrusted hop is hearsay
+        ("10.1.1.1", b"198.51.100.7, 10.2.2.2", "198.51.100.7"),
+        ("10.1.1.1", b"", "10.1.1.1"),
+        ("10.1.1.1", b"nonsense", "10.1.1.1"),
+    ],
+)
+def test_client_address(peer: str, forwarded: bytes, address: str) -> None:
+    assert client_origin(peer, {b"x-forwarded-for": forwarded, b"host": b"gw"}, TRUSTED).address == address
+
+
+def test_public_name_comes_from_the_proxy() -> None:
+    headers = {b"host": b"inner", b"x-forwarded-host": b"gw.example.com", b"x-forwarded-proto": b"https"}
+    origin = client_origin("10.1.1.1", headers, TRUSTED)
+    assert (origin.proto, origin.host) == ("https", "gw.example.com")
+    stranger = client_origin("203.0.113.9", headers, TRUSTED)
+    assert (stranger.proto, stranger.host) == ("http", "inner")
+
+
+@given(st.binary(max_size=60), st.binary(max_size=60), st.lists(st.text(max_size=20), max_size=4))
+def test_no_header_can_be_smuggled(host: bytes, forwarded: bytes, scopes: list[str]) -> None:
+    origin = client_origin("10.1.1.1", {b"host": host, b"x-forwarded-for": forwarded}, TRUSTED)
+    for name, value in gateway_headers(origin, "alice.secret", tuple(scopes)).items():
+        assert not set("\r\n\0") & set(name + value)
+
+
+def test_a_client_of_this_machine_is_no_loopback_address_to_the_gateway() -> None:
+    origin = client_origin("127.0.0.1", {}, ())
+    assert gateway_headers(origin, "u", None)["X-Forwarded-For"] == "192.0.2.1"
+    assert "x-openclaw-scopes" not in gateway_headers(origin, "u", None)
+    assert gateway_headers(origin, "u", ("operator.read", "bad scope\r\n"))["x-openclaw-scopes"] == "operator.read"
