@@ -14,12 +14,15 @@ Buffer = bytes | bytearray | memoryview
 
 WHOLE_TEXT = 0x81
 """First byte of an unfragmented text frame: nearly all that OpenClaw peers send."""
-SHORT = tuple(
-    length + 6 if masked and length < 126 else length + 2 if length < 126 else 0
-    for masked in (False, True)
-    for length in range(128)
-)
-"""Size of a whole frame by its second byte; 0: the length is in the bytes that follow."""
+
+
+def _sizes(extra: int) -> list[int]:
+    return [length + 2 + extra for length in range(126)] + [-4 - extra, 0]
+
+
+SIZES = tuple(_sizes(0) + _sizes(4))
+"""By a frame's second byte (mask bit and length, RFC 6455 section 5.2): positive, the size of the whole frame; negative,
+what to take from its two-byte length to have the size; 0, its length has eight bytes."""
 LOOK = 128
 """Payload bytes unmasked to see a request's method: clients write `type`, `id` (a UUID) and `method` first."""
 _IN_HEAD = -1
@@ -49,13 +52,21 @@ class Follower:
         """Take `buffer[:end]`, the next bytes of this direction."""
         at = self._resume(buffer, end) if self.left < 0 else self.left
         last = end - 1
-        short = SHORT
+        sizes = SIZES
         while 0 <= at < last:
-            if buffer[at] == WHOLE_TEXT and (size := short[buffer[at + 1]]):
-                at += size
-            else:
-                at = self._enter(buffer, at, end)
-        self._rest(buffer, at, end)
+            if buffer[at] == WHOLE_TEXT:
+                size = sizes[buffer[at + 1]]
+                if size > 0:
+                    at += size
+                    continue
+                if size and at + 3 < end:
+                    at += (buffer[at + 2] << 8 | buffer[at + 3]) - size
+                    continue
+            at = self._enter(buffer, at, end)
+        if at >= end:
+            self.left = at - end
+        else:
+            self._rest(buffer, at, end)
 
     def advance_to_boundary(self, buffer: Buffer, end: int) -> int:
         """Take bytes up to the first end of a message and return how many; take all and return -1 when none ends here."""
@@ -95,14 +106,13 @@ class Follower:
             self._head = bytes(buffer[at:end])
             return _IN_HEAD
         first, second = buffer[at], buffer[at + 1]
-        size = SHORT[second]
-        if not size:
-            head = 4 if second & 127 == 126 else 10
+        size = SIZES[second]
+        if size <= 0:
+            head = 4 if size else 10
             if end - at < head:
                 self._head = bytes(buffer[at:end])
                 return _IN_HEAD
-            length = int.from_bytes(buffer[at + 2 : at + head], "big")
-            size = head + length + (4 if second & 128 else 0)
+            size = int.from_bytes(buffer[at + 2 : at + head], "big") + head + (4 if second & 128 else 0)
         opcode = first & 15
         if opcode < 8:
             self.open = first < 128

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-from .follow import SHORT, WHOLE_TEXT
+from .follow import SIZES, WHOLE_TEXT
 from .pair import NEVER, Detached, Pair, Side
 from .pairs import IN, ONESHOT, OUT, Pairs
 
@@ -149,7 +149,7 @@ class RelaySelector(selectors.EpollSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Relay until asyncio has something to do or `timeout` (seconds) is over."""
-        poll, pairs, short = self._epoll.poll, self._pairs, SHORT
+        poll, pairs, sizes = self._epoll.poll, self._pairs, SIZES
         flowing, buffer, view, second = pairs.flowing.get, pairs.buffer, pairs.view, pairs.second
         ready: list[tuple[selectors.SelectorKey, int]] = []
         # What a callback schedules is not seen by asyncio until this returns: return after every rare event (trap 10).
@@ -182,7 +182,7 @@ class RelaySelector(selectors.EpollSelector):
                     elif side.looked < second:
                         pairs.look(side, view[:size])
                         leave = True
-                    elif left or buffer[0] != WHOLE_TEXT or short[buffer[1]] != size:
+                    elif left or buffer[0] != WHOLE_TEXT or sizes[buffer[1]] != size:
                         side.advance(buffer, size)
                     peer = side.peer
                     try:

@@ -1,0 +1,396 @@
+"""The relay on real TCP sockets: nothing lost or reordered, ends and goodbyes passed on, insertions only between messages."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import random
+import socket
+import struct
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from deadlines import eventually
+from websockets.frames import Close, Frame, Opcode
+
+from tenant_router.loop import running_selector
+from tenant_router.relay import pairs
+from tenant_router.relay.pair import Pair
+from tenant_router.relay.pairs import BUFFER_SIZE
+from tenant_router.relay.selector import RelaySelector
+
+WAIT = 10.0
+QUIET = 0.05
+
+
+def text(payload: bytes, mask: bool = False) -> bytes:
+    return Frame(Opcode.TEXT, payload).serialize(mask=mask)
+
+
+def goodbye(code: int, mask: bool = False) -> bytes:
+    return Frame(Opcode.CLOSE, Close(code, "bye").serialize()).serialize(mask=mask)
+
+
+async def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        far = socket.create_connection(listener.getsockname())
+        near, _ = listener.accept()
+    for sock in (far, near):
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return far, near
+
+
+@dataclass
+class World:
+    """A client and a gateway (the far ends), and the relay between them."""
+
+    selector: RelaySelector
+    client: socket.socket
+    gateway: socket.socket
+    pair: Pair
+    closed: list[Pair] = field(default_factory=list)
+    methods: list[str | None] = field(default_factory=list)
+    passive: set[str] = field(default_factory=set)
+
+    async def send(self, sock: socket.socket, data: bytes) -> None:
+        await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(sock, data), WAIT)
+
+    async def read(self, sock: socket.socket, size: int) -> bytes:
+        """Read exactly so many bytes, fewer at the end of the stream."""
+        parts, left = [], size
+        while left and (data := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, left), WAIT)):
+            parts.append(data)
+            left -= len(data)
+        return b"".join(parts)
+
+    async def quiet(self, sock: socket.socket) -> bool:
+        """Whether nothing comes within a moment."""
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1), QUIET)
+        except TimeoutError:
+            return True
+        return False
+
+
+async def make_world(to_client: bytes = b"", to_gateway: bytes = b"") -> World:
+    selector = running_selector()
+    client, client_near = await tcp_pair()
+    gateway, gateway_near = await tcp_pair()
+    world = World(selector, client, gateway, None)  # type: ignore[arg-type]
+
+    def on_request(method: str | None) -> bool:
+        world.methods.append(method)
+        return method not in world.passive
+
+    world.pair = selector.relay(client_near, gateway_near, to_client, to_gateway, world.closed.append, on_request)
+    return world
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = await make_world()
+    yield world
+    world.client.close()
+    world.gateway.close()
+    world.selector.drop_pair(world.pair)
+
+
+async def test_what_was_read_before_comes_first() -> None:
+    world = await make_world(to_client=b"\x81\x03hel", to_gateway=text(b"one", mask=True))
+    await world.send(world.client, b"two")
+    await world.send(world.gateway, b"lo!")
+    assert await world.read(world.client, 8) == b"\x81\x03hello!"
+    assert (await world.read(world.gateway, 12))[9:] == b"two"
+    world.selector.drop_pair(world.pair)
+    assert world.closed == [world.pair]
+
+
+async def test_a_reader_that_stops_stops_the_writer_and_loses_nothing(world: World) -> None:
+    message = text(random.Random(1).randbytes(1 << 20))
+    total = 64
+    sender = asyncio.create_task(world.send(world.gateway, message * total))
+    before = -1
+
+    def stalled() -> bool:
+        nonlocal before
+        before, last = world.pair.gateway.received, before
+        return before == last
+
+    await eventually(stalled, WAIT)
+    assert world.pair.gateway.received < 32 << 20
+    assert len(world.pair.client.pending) <= BUFFER_SIZE
+    digest = hashlib.sha256()
+    for _ in range(total):
+        digest.update(await world.read(world.client, len(message)))
+    await sender
+    assert digest.digest() == hashlib.sha256(message * total).digest()
+    assert world.pair.gateway.boundary
+
+
+async def test_a_half_close_is_passed_on_behind_what_is_pending(world: World) -> None:
+    data = text(bytes(8 << 20))
+    sender = asyncio.create_task(world.send(world.gateway, data))
+    await eventually(lambda: world.pair.client.pending, WAIT)
+    reader = asyncio.create_task(world.read(world.client, len(data) + 1))
+    await sender
+    world.gateway.shutdown(socket.SHUT_WR)
+    assert len(await reader) == len(data)
+    await world.send(world.client, b"still")
+    assert await world.read(world.gateway, 5) == b"still"
+    world.client.shutdown(socket.SHUT_WR)
+    assert await world.read(world.gateway, 1) == b""
+    assert world.closed == [world.pair]
+
+
+async def test_a_reset_reaches_the_other_side_as_an_end(world: World) -> None:
+    world.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    world.client.close()
+    assert await world.read(world.gateway, 1) == b""
+    await world.send(world.gateway, text(b"nobody reads this"))
+    world.gateway.close()
+    await eventually(lambda: world.closed, WAIT)
+
+
+async def test_a_silent_half_closed_pair_is_dropped_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pairs, "LINGER", 0.05)
+    world.client.shutdown(socket.SHUT_WR)
+    assert await world.read(world.gateway, 1) == b""
+
+    def gone() -> bool:
+        world.selector.sweep()
+        return bool(world.closed)
+
+    await eventually(gone, WAIT)
+
+
+async def test_an_insertion_waits_for_the_end_of_the_message(world: World) -> None:
+    first, second, put_in = text(b"a" * 300), text(b"b" * 300), text(b"tick")
+    await world.send(world.gateway, first[:2])
+    assert await world.read(world.client, 2) == first[:2]
+    world.selector.inject(world.pair.client, put_in)
+    assert await world.quiet(world.client)
+    await world.send(world.gateway, first[2:] + second[:100])
+    assert await world.read(world.client, len(first) - 2 + len(put_in) + 100) == first[2:] + put_in + second[:100]
+    await world.send(world.gateway, second[100:])
+    assert await world.read(world.client, len(second) - 100) == second[100:]
+    world.selector.inject(world.pair.client, put_in)
+    assert await world.read(world.client, len(put_in)) == put_in
+
+
+async def test_an_insertion_waits_for_the_last_fragment(world: World) -> None:
+    parts = [
+        Frame(Opcode.TEXT, b"one", fin=False).serialize(mask=False),
+        Frame(Opcode.CONT, b"two", fin=True).serialize(mask=False),
+    ]
+    await world.send(world.gateway, parts[0])
+    assert await world.read(world.client, 5) == parts[0]
+    world.selector.inject(world.pair.client, text(b"tick"))
+    assert await world.quiet(world.client)
+    await world.send(world.gateway, parts[1])
+    assert await world.read(world.client, 11) == parts[1] + text(b"tick")
+
+
+async def test_goodbye_comes_between_messages_and_ends_with_fin(world: World) -> None:
+    message = text(b"m" * 1000)
+    await world.send(world.gateway, message[:500])
+    assert await world.read(world.client, 500) == message[:500]
+    world.selector.close_pair(world.pair, text(b"shutdown") + goodbye(1012), goodbye(1000, mask=True), WAIT)
+    # What the client still sends is read and dropped: unread input would make our end a reset (trap 6).
+    await world.send(world.client, text(b"late" * 1000, mask=True))
+    await world.send(world.gateway, message[500:] + text(b"never seen"))
+    expected = message[500:] + text(b"shutdown") + goodbye(1012)
+    assert await world.read(world.client, len(expected) + 1) == expected
+    assert len(await world.read(world.gateway, 100)) == len(goodbye(1000, mask=True))
+    world.client.close()
+    world.gateway.close()
+    await eventually(lambda: world.closed, WAIT)
+
+
+async def test_a_goodbye_that_nobody_answers_has_a_deadline(world: World) -> None:
+    world.selector.close_pair(world.pair, goodbye(1012), goodbye(1000, mask=True), 0.05)
+
+    def gone() -> bool:
+        world.selector.sweep()
+        return bool(world.closed)
+
+    await eventually(gone, WAIT)
+    assert await world.read(world.client, 100) == goodbye(1012)
+
+
+async def test_a_lost_gateway_is_explained_only_between_messages() -> None:
+    for before, explained in ((b"", True), (text(b"x")[:2], False), (goodbye(1000), False)):
+        world = await make_world()
+        world.selector.say_when_lost(goodbye(1012))
+        await world.send(world.gateway, before)
+        world.gateway.close()
+        assert await world.read(world.client, 100) == before + (goodbye(1012) if explained else b"")
+        world.client.close()
+        await eventually(lambda world=world: world.closed, WAIT)  # type: ignore[misc]
+        world.selector.say_when_lost(b"")
+
+
+async def test_a_detached_client_goes_on_with_another_gateway(world: World) -> None:
+    request, next_request = text(b"r" * 200, mask=True), text(b"n" * 200, mask=True)
+    await world.send(world.client, request[:100])
+    await world.read(world.gateway, 100)
+    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    await world.send(world.gateway, text(b"shutdown event"))
+    await world.send(world.client, request[100:] + next_request[:50])
+    detached = await asyncio.wait_for(detaching, WAIT)
+    await world.send(world.gateway, goodbye(1012))
+    end = await world.read(world.gateway, 1000)
+    assert end[: len(request) - 100] == request[100:]
+    assert len(end) - (len(request) - 100) == len(goodbye(1000, mask=True))
+    assert detached.received == next_request[:50]
+    assert await world.quiet(world.client)
+    assert not world.closed
+
+    gateway, near = await tcp_pair()
+    pair = world.selector.relay(detached.sock, near, text(b"tick"), detached.received, world.closed.append)
+    await world.send(world.client, next_request[50:])
+    assert await world.read(gateway, len(next_request)) == next_request
+    assert await world.read(world.client, 6) == text(b"tick")
+    world.selector.drop_pair(pair)
+    assert world.closed == [pair]
+    gateway.close()
+
+
+async def test_a_detaching_that_is_cancelled_loses_nothing(world: World) -> None:
+    answer = text(b"a" * 100)
+    await world.send(world.client, text(b"q", mask=True)[:3])
+    await world.read(world.gateway, 3)
+    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    await world.send(world.gateway, answer)
+    assert await world.quiet(world.client)
+    detaching.cancel()
+    assert await world.read(world.client, len(answer)) == answer
+    await world.send(world.client, b"end")
+    assert await world.read(world.gateway, 3) == b"end"
+
+
+async def test_a_detaching_fails_when_a_peer_goes(world: World) -> None:
+    await world.send(world.client, text(b"q", mask=True)[:3])
+    await world.read(world.gateway, 3)
+    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    world.client.close()
+    with pytest.raises(ConnectionError):
+        await asyncio.wait_for(detaching, WAIT)
+
+
+async def test_one_real_request_a_second_is_looked_for(world: World) -> None:
+    world.passive = {"cron.list"}
+
+    async def ask(method: bytes) -> None:
+        frame = text(b'{"type":"req","id":"1","method":"%s"}' % method, mask=True)
+        await world.send(world.client, frame)
+        await world.read(world.gateway, len(frame))
+
+    for method in (b"cron.list", b"chat.send", b"chat.history"):
+        await ask(method)
+    assert world.methods == ["cron.list", "chat.send"]
+    world.selector.sweep()
+    await ask(b"status")
+    assert world.methods == ["cron.list", "chat.send", "status"]
+
+
+async def test_watching_and_discarding(world: World) -> None:
+    far, near = await tcp_pair()
+    first = world.selector.watch(near, 1)
+    second = world.selector.watch(near, 1)
+    assert first.cancelled()
+    await world.send(far, b"x")
+    await asyncio.wait_for(second, WAIT)
+    assert near.recv(1) == b"x"
+    world.selector.release(near)
+    assert near.fileno() >= 0
+    waiting = world.selector.watch(near, 1)
+    world.selector.discard(near)
+    assert waiting.cancelled()
+    assert near.fileno() < 0
+    far.close()
+
+
+async def test_random_traffic_with_insertions_stays_whole_and_in_order(world: World) -> None:
+    rnd = random.Random(5)
+    sizes = [0, 1, 60, 125, 126, 127, 4096, 65535, 65536, 200_000]
+
+    def stream(mask: bool) -> tuple[bytes, list[bytes]]:
+        payloads = [b"%06d" % i + rnd.randbytes(rnd.choice(sizes)) for i in range(150)]
+        return b"".join(text(payload, mask) for payload in payloads), payloads
+
+    async def write(sock: socket.socket, data: bytes) -> None:
+        at = 0
+        while at < len(data):
+            step = rnd.choice([1, 3, 7, 100, 5000, 70_000, 300_000])
+            await world.send(sock, data[at : at + step])
+            at += step
+            if rnd.random() < 0.2:
+                await asyncio.sleep(0)
+
+    async def messages(sock: socket.socket, count: int, masked: bool) -> list[bytes]:
+        """Payloads of whole frames, the inserted ones checked and left out."""
+        found: list[bytes] = []
+        inserted = 0
+        while len(found) < count:
+            head = await world.read(sock, 2)
+            assert head[0] == 0x81
+            assert bool(head[1] & 128) == (masked and head[1] & 127 != 4)
+            length = head[1] & 127
+            if length >= 126:
+                length = int.from_bytes(await world.read(sock, 2 if length == 126 else 8), "big")
+            mask = await world.read(sock, 4) if head[1] & 128 else b""
+            payload = await world.read(sock, length)
+            if payload == b"tick":
+                inserted += 1
+            elif mask:
+                key = int.from_bytes((mask * (length // 4 + 1))[:length], "big")
+                found.append((int.from_bytes(payload, "big") ^ key).to_bytes(length, "big"))
+            else:
+                found.append(payload)
+        assert inserted > 0
+        return found
+
+    async def insert() -> None:
+        while True:
+            world.selector.inject(world.pair.client, text(b"tick"))
+            world.selector.inject(world.pair.gateway, text(b"tick"))
+            world.selector.sweep()
+            await asyncio.sleep(0.001)
+
+    (down, down_payloads), (up, up_payloads) = stream(False), stream(True)
+    inserting = asyncio.create_task(insert())
+    got_down, got_up, _, _ = await asyncio.gather(
+        messages(world.client, len(down_payloads), False),
+        messages(world.gateway, len(up_payloads), True),
+        write(world.gateway, down),
+        write(world.client, up),
+    )
+    inserting.cancel()
+    assert got_down == down_payloads
+    assert got_up == up_payloads
+
+
+async def test_no_descriptor_is_left() -> None:
+    def descriptors() -> int:
+        return len(list(Path(f"/proc/{os.getpid()}/fd").iterdir()))
+
+    before = descriptors()
+    for i in range(50):
+        world = await make_world()
+        await world.send(world.client, text(b"x", mask=True))
+        await world.read(world.gateway, 7)
+        if i % 2:
+            world.client.close()
+            await world.read(world.gateway, 1)
+            world.gateway.close()
+            await eventually(lambda world=world: world.closed, WAIT)  # type: ignore[misc]
+        else:
+            world.selector.drop_pair(world.pair)
+            world.client.close()
+            world.gateway.close()
+    assert descriptors() == before
+    assert not list(running_selector().pairs())
