@@ -52,6 +52,13 @@ spec:
   credentials:
     secretRef:
       name: {name}-keys
+---
+apiVersion: v1
+kind: Secret
+metadata:
+  name: {name}-keys
+stringData:
+  LLM_KEY: {key}
 """
 
 
@@ -66,15 +73,12 @@ class DemoTenant:
 
 
 def write_files(directory: Path, tenants: tuple[DemoTenant, ...], llm: str) -> None:
-    """Write a template for each runtime, and for each tenant a file and its secret."""
-    secrets = directory / "secrets"
-    secrets.mkdir(parents=True, mode=0o700)
+    """Write a template for each runtime, and for each tenant a file that holds its secret too."""
+    directory.mkdir(parents=True)
     for runtime in {tenant.runtime for tenant in tenants}:
         text = _TEMPLATE.format(name=f"on-{runtime}", runtime=runtime, idle=IDLE, llm=llm)
         (directory / f"template-{runtime}.yaml").write_text(text)
     for number, tenant in enumerate(tenants, 1):
-        text = _TENANT.format(name=tenant.name, user=number, template=f"on-{tenant.runtime}")
-        (directory / f"{tenant.name}.yaml").write_text(text)
-        keys = secrets / f"{tenant.name}-keys.env"
-        keys.touch(mode=0o600)
-        keys.write_text(f"LLM_KEY={tenant.key}\n")
+        path = directory / f"{tenant.name}.yaml"
+        path.touch(mode=0o600)
+        path.write_text(_TENANT.format(name=tenant.name, user=number, template=f"on-{tenant.runtime}", key=tenant.key))
