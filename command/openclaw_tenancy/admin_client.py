@@ -36,7 +36,9 @@ def ask(up: RunningUp, method: str, *path: str, query: str = "") -> Any:
     try:
         content = json.loads(body)
     except ValueError:
-        raise CommandError(f"{up.admin} gave no JSON (status {answer.status}); is it an `openclaw-tenancy up`?") from None
+        raise CommandError(
+            f"{up.admin} gave no JSON (status {answer.status}); is it an `openclaw-tenancy up`?"
+        ) from None
     if answer.status >= 400:
         raise CommandError(str(content.get("detail", content)))
     return content

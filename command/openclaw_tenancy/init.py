@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from tenant_api.tokens import new_token, token_hex
 
 from .errors import CommandError

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from typing import Annotated
 
 import typer
+
 from tenant_router.settings import Network
 
 from .errors import CommandError

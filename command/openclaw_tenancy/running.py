@@ -27,7 +27,9 @@ class RunningUp:
 
 
 def _folder() -> Path:
-    base = os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    base = (
+        os.environ.get("XDG_RUNTIME_DIR") or os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    )
     return Path(base) / "openclaw-tenancy"
 
 
@@ -77,4 +79,6 @@ def the_one_running(admin: str | None) -> RunningUp:
     if not candidates:
         at = f" with --admin {admin}" if admin else ""
         raise CommandError(f"no `openclaw-tenancy up` is running{at}; start one with: openclaw-tenancy up DIR")
-    raise CommandError("several `up` are running; choose one with --admin: " + ", ".join(one.admin for one in candidates))
+    raise CommandError(
+        "several `up` are running; choose one with --admin: " + ", ".join(one.admin for one in candidates)
+    )

@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from tenant_local.runtimes.openclaw_install import InstallStep, RuntimeInstallError, default_cache_dir, install, installed
+
+from tenant_local.runtimes.openclaw_install import (
+    InstallStep,
+    RuntimeInstallError,
+    default_cache_dir,
+    install,
+    installed,
+)
 
 from .errors import CommandError
 from .options import AsJson

@@ -37,15 +37,24 @@ def why(tenant: TenantName, admin: Admin = None, as_json: AsJson = False) -> Non
     if as_json:
         _print_json(one)
         return
-    typer.echo(f"{one['name']}: {one['state']} since {_ago(one['since'])}: {one['reason'] or 'nothing has happened yet'}")
-    typer.echo(f"  runtime {one['runtime']}, {one['connections']} connections, sleeps after {one['idle_timeout']:g} s idle")
-    if one["last_request"]:
-        typer.echo(f"  last real request {_ago(one['last_request'])}")
-    if one["last_wake"]:
-        phases = ", ".join(f"{phase} {seconds * 1000:.0f} ms" for phase, seconds in one["last_wake"].items() if seconds)
-        typer.echo(f"  last wake: {phases}")
-    if one["last_failure"]:
-        typer.echo(f"  last failure: {one['last_failure']}")
+    typer.echo(f"{one['name']} is {one['state']} since {_ago(one['since'])}: {one['reason']}")
+    typer.echo(
+        f"  runtime {one['runtime']}, {one['connections']} connections, may sleep after {one['idleTimeout']:g} s idle"
+    )
+    if one["next"]:
+        typer.echo(f"  next: {one['next']}")
+    if one["lastRequest"]:
+        typer.echo(f"  last real request {_ago(one['lastRequest'])}")
+    if one["lastWake"]:
+        phases = {phase: one["lastWake"][phase] for phase in ("prepared", "launched", "ready")}
+        told = ", ".join(
+            f"{phase} after {seconds * 1000:.0f} ms" for phase, seconds in phases.items() if seconds is not None
+        )
+        typer.echo(f"  last wake {_ago(one['lastWake']['askedAt'])}: {told}")
+    if one["lastFailure"]:
+        typer.echo(f"  last failure {_ago(one['lastFailure']['at'])}: {one['lastFailure']['text']}")
+    if one["problem"]:
+        typer.echo(f"  problem: {one['problem']}")
 
 
 def wake(tenant: TenantName, admin: Admin = None, as_json: AsJson = False) -> None:

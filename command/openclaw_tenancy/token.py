@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from tenant_api.token_files import TokenFileError, add_token, remove_token
+
 from tenant_api.tokens import new_token
 
 from .errors import CommandError
@@ -16,7 +17,8 @@ from .running import running
 
 app = typer.Typer(help="Tokens of tenants.", no_args_is_help=True)
 Directory = Annotated[
-    Path | None, typer.Option("--dir", metavar="DIR", help="Folder of the Tenant files; that of the running `up` by default.")
+    Path | None,
+    typer.Option("--dir", metavar="DIR", help="Folder of the Tenant files; that of the running `up` by default."),
 ]
 TokenName = Annotated[str | None, typer.Option("--name", help="Name of the token, such as the device it is for.")]
 

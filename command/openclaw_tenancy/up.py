@@ -1,0 +1,204 @@
+"""`openclaw-tenancy up DIR`: router, local fleet and gateways on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tenant_local.fleet import LocalFleet, LocalFleetError
+
+from tenant_local.runtimes.openclaw_runtime import default_cache_dir, installed
+from tenant_local.settings import LocalSettings
+from tenant_router.admin.app import build_admin_app
+from tenant_router.admin.server import AdminServer
+from tenant_router.loop import RelayLoop
+from tenant_router.server import Router
+from tenant_router.settings import Network, RouterSettings
+
+from .admin_api import tenant_routes
+from .errors import CommandError
+from .options import host_port, networks
+from .running import announced
+
+SHARED_DATA = Path("/data/openclaw")
+"""Where data goes when this machine has such a place."""
+STOP_GATEWAYS = 335.0
+"""Seconds for gateways to end at our own stop: upstream drains its running turns for up to 325 s. A second signal ends it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpSettings:
+    """What `up` was asked for."""
+
+    directory: Path
+    data: Path
+    listen: tuple[str, int]
+    admin: tuple[str, int]
+    trusted_proxies: tuple[Network, ...]
+    origins: tuple[str, ...]
+    unconfined: bool
+
+
+def up(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with Tenant and TenantTemplate files.")],
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where clients connect.")] = "127.0.0.1:18789",
+    admin: Annotated[str, typer.Option(metavar="HOST:PORT", help="Health, metrics, activity.")] = "127.0.0.1:18790",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where tenants' data goes; /data/openclaw when writable, else DIR-data beside DIR."
+        ),
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="CIDR", help="Reverse proxies whose X-Forwarded-* headers are believed; repeatable."),
+    ] = None,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL",
+            help="Origin under which browsers reach this router, e.g. https://gw.example.com; repeatable.",
+        ),
+    ] = None,
+    unconfined: Annotated[
+        bool, typer.Option(help="Serve several tenants even where the OS offers nothing to keep them apart.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+) -> None:
+    """Serve the tenants of a folder until SIGTERM or Ctrl-C."""
+    if not directory.is_dir():
+        raise CommandError(f"{directory} is no folder; make one with: openclaw-tenancy init {directory}")
+    directory = directory.resolve()
+    settings = UpSettings(
+        directory=directory,
+        data=(data or _default_data(directory)).resolve(),
+        listen=host_port(listen, "--listen"),
+        admin=host_port(admin, "--admin"),
+        trusted_proxies=networks(trusted_proxy or [], "--trusted-proxy"),
+        origins=tuple(origin or ()),
+        unconfined=unconfined,
+    )
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    _raise_descriptor_limit()
+    with asyncio.Runner(loop_factory=RelayLoop) as runner:
+        runner.run(_serve(settings))
+
+
+async def _serve(settings: UpSettings) -> None:
+    stopping = _Stopping()
+    runtime = installed(default_cache_dir())
+    fleet = LocalFleet(
+        LocalSettings(
+            directory=settings.directory,
+            data=settings.data,
+            unconfined=settings.unconfined,
+            allowed_origins=settings.origins or _local_origins(settings.listen[1]),
+            forbidden_ports=frozenset({settings.listen[1], settings.admin[1]}),
+        )
+    )
+    router = Router(
+        fleet,
+        RouterSettings(
+            listen=settings.listen,
+            admin=settings.admin,
+            trusted_proxies=settings.trusted_proxies,
+            control_ui=runtime.control_ui if runtime is not None else None,
+            max_concurrent_wakes=max(2, os.cpu_count() or 1),
+        ),
+    )
+    fleet.activity = router.activity
+    fleet.on_revoked = router.live.revoke
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await fleet.start()
+        except LocalFleetError as error:
+            raise CommandError(str(error)) from None
+        stack.push_async_callback(stopping.within, partial(fleet.stop, STOP_GATEWAYS), fleet.kill)
+        app = build_admin_app(router)
+        admin = AdminServer(app, settings.admin)
+        try:
+            router.start()
+            stack.push_async_callback(stopping.within, router.drain, router.close)
+            admin.start()
+            stack.push_async_callback(admin.stop)
+        except OSError as error:
+            raise CommandError(f"can't listen: {error}; choose another address with --listen or --admin") from None
+        listen, admin_address = _text(router.address), _text(admin.address)
+        running = stack.enter_context(announced(listen, admin_address, settings.directory, settings.data))
+        app.include_router(tenant_routes(router, fleet, running.token))
+        gc.collect()
+        gc.freeze()  # what start-up made stays: no later collection need look at it
+        print(f"ready: clients at ws://{listen}, admin at http://{admin_address}, data in {settings.data}", flush=True)
+        await stopping.asked()
+
+
+class _Stopping:
+    """SIGTERM or SIGINT asks; a second one hurries."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._hurried = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signal)
+
+    def _signal(self) -> None:
+        if self._asked.is_set():
+            self._hurried.set()
+        self._asked.set()
+
+    async def asked(self) -> None:
+        await self._asked.wait()
+
+    async def within(
+        self, ending: Callable[[], Coroutine[Any, Any, None]], at_once: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Let something end in its own time, or at once when a second signal says so."""
+        task = asyncio.ensure_future(ending())
+        hurried = asyncio.ensure_future(self._hurried.wait())
+        await asyncio.wait((task, hurried), return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not task.done():
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await at_once()
+        else:
+            task.result()
+
+
+def _default_data(directory: Path) -> Path:
+    shared = SHARED_DATA if SHARED_DATA.is_dir() else SHARED_DATA.parent
+    if shared.is_dir() and os.access(shared, os.W_OK):
+        return SHARED_DATA
+    return directory.with_name(directory.name + "-data")
+
+
+def _local_origins(port: int) -> tuple[str, ...]:
+    return (f"http://127.0.0.1:{port}", f"http://localhost:{port}")
+
+
+def _text(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _raise_descriptor_limit() -> None:
+    """A connection takes two descriptors; the soft limit of a login shell is 1024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
