@@ -1,0 +1,147 @@
+"""A run: one message to the agent and all that comes of it, told to the clients as `agent` and `chat` events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from tenant_gateway.server.client import event_head
+from tenant_gateway.storage.sessions import DEFAULT_AGENT, now_ms
+
+if TYPE_CHECKING:
+    from tenant_gateway.gateway import Gateway
+
+_DELTA_INTERVAL: Final = 0.1
+"""Seconds between two deltas of one run (upstream: 0.15). Each carries the whole text so far, so a delta for every token
+would cost the square of the answer's length."""
+
+_TOOL_EVENTS: Final = "tool-events"
+
+
+class Run:
+    """A run that was accepted. `outcome` is done when it has ended."""
+
+    def __init__(
+        self, gateway: Gateway, run_id: str, session_key: str, session_id: str, message: dict[str, Any]
+    ) -> None:
+        self.gateway = gateway
+        self.id = run_id
+        self.session_key = session_key
+        self.session_id = session_id
+        self.message = message
+        """The user's message as the transcript has it."""
+        self.options: dict[str, Any] = {}
+        """What the request asked for: model, thinking, timeoutMs, extraSystemPrompt, …."""
+        self.started_at = 0
+        self.text = ""
+        """The answer so far."""
+        self.tools_used: list[str] = []
+        self.abort_reason: str | None = None
+        """Why it is being stopped: `rpc` (a client), `timeout`, `restart`."""
+        self.task: asyncio.Task[None] | None = None
+        self.outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._seq = 0
+        self._item = f"{run_id}:1"
+        self._sent = 0
+        self._chat_sent = 0
+        self._due = 0.0
+
+    # Events
+
+    def status(self, phase: str) -> None:
+        """Tell what is prepared."""
+        self._seq += 1
+        self._chat({"state": "status", "phase": phase})
+        self._agent("run_status", {"phase": phase}, with_session=False)
+
+    def lifecycle(self, data: dict[str, Any]) -> None:
+        """Tell of a phase of the run: start, model, finishing, end, error."""
+        self._seq += 1
+        self._agent("lifecycle", data)
+
+    def event(self, stream: str, data: dict[str, Any]) -> None:
+        """Tell of something else: usage, thinking, item, compaction."""
+        self._seq += 1
+        self._agent(stream, data, with_session=False)
+
+    def tool_event(self, stream: str, data: dict[str, Any]) -> None:
+        """Tell of a tool call, those clients that asked for it with the cap `tool-events`."""
+        self._seq += 1
+        self._agent(stream, data, with_session=False, cap=_TOOL_EVENTS)
+
+    def begin_item(self, number: int) -> None:
+        """Begin a new answer of the model: the text shown starts anew."""
+        self.text = ""
+        self._sent = self._chat_sent = 0
+        self._item = f"{self.id}:{number}"
+
+    def take_back(self) -> None:
+        """Forget a piece of an answer that is asked for anew; what clients were shown of it is replaced by nothing."""
+        if not self.text:
+            return
+        self.begin_item(1)
+        self._chat({"state": "delta", "deltaText": "", "replace": True, "message": self.chat_message()})
+
+    def delta(self, text: str) -> None:
+        """Take a piece of the answer; the first is sent at once, those that come quickly are sent together."""
+        self.text += text
+        now = asyncio.get_running_loop().time()
+        if now >= self._due:
+            self._due = now + _DELTA_INTERVAL
+            self.flush()
+            self._flush_chat()
+
+    def flush(self) -> None:
+        """Send what `agent` events have not shown of the answer yet."""
+        if self._sent == len(self.text):
+            return
+        self._seq += 1
+        data = {"text": self.text, "delta": self.text[self._sent :], "itemId": self._item}
+        self._agent("assistant", data, with_session=False)
+        self._sent = len(self.text)
+
+    def _flush_chat(self) -> None:
+        if self._chat_sent == len(self.text):
+            return
+        delta = self.text[self._chat_sent :]
+        self._chat({"state": "delta", "deltaText": delta, "message": self.chat_message()})
+        self._chat_sent = len(self.text)
+
+    def chat_end(self, state: str, **more: Any) -> None:
+        """Tell that it has ended: `final`, `aborted` or `error`."""
+        self._flush_chat()
+        payload: dict[str, Any] = {"state": state, **more}
+        if self.text:
+            payload["message"] = self.chat_message()
+        self._chat(payload)
+
+    def chat_message(self) -> dict[str, Any]:
+        """Return the answer so far as a message."""
+        return {"role": "assistant", "content": [{"type": "text", "text": self.text}], "timestamp": now_ms()}
+
+    def _chat(self, payload: dict[str, Any]) -> None:
+        base = {"runId": self.id, "sessionKey": self.session_key, "agentId": DEFAULT_AGENT, "seq": self._seq}
+        self.gateway.broadcast("chat", {**base, **payload})
+
+    def _agent(self, stream: str, data: dict[str, Any], *, with_session: bool = True, cap: str | None = None) -> None:
+        clients = [client for client in self.gateway.clients if cap is None or client.has_cap(cap)]
+        if not clients:
+            return
+        payload: dict[str, Any] = {"runId": self.id, "stream": stream, "data": data, "sessionKey": self.session_key}
+        if with_session:
+            payload["sessionId"] = self.session_id
+        payload.update(agentId=DEFAULT_AGENT, seq=self._seq, ts=now_ms(), isHeartbeat=False)
+        head = event_head("agent", msgspec.json.encode(payload))
+        for client in clients:
+            client.send_event(head)
+
+    # Stopping
+
+    def abort(self, reason: str) -> None:
+        """Stop it; what it has said so far is kept."""
+        if self.abort_reason is None:
+            self.abort_reason = reason
+            if self.task is not None:
+                self.task.cancel()

@@ -1,0 +1,221 @@
+"""A turn: the user's message, the model's answers and tool calls until it says nothing more to do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from tenant_gateway.agent.models import Model, UnknownModel, candidates
+from tenant_gateway.agent.runs import Run
+from tenant_gateway.providers.answer import Answer, ProviderError
+from tenant_gateway.storage.database import transaction
+from tenant_gateway.storage.sessions import now_ms
+
+_MAX_ROUNDS: Final = 200
+"""Answers of the model in one turn; a turn that goes on beyond is in a circle."""
+
+
+async def run_turn(run: Run) -> None:
+    """Run a turn to its end; the outcome is recorded and told whatever happens, except when the task is cancelled.
+
+    Raises:
+        CancelledError: the run was aborted or the gateway stops; the caller finishes it.
+    """
+    timeout = run.options.get("timeoutMs") or 0
+    try:
+        async with asyncio.timeout(timeout / 1000 if timeout else None):
+            await _turn(run)
+    except TimeoutError:
+        run.abort_reason = "timeout"
+        finish_aborted(run)
+    except UnknownModel as error:
+        _finish_error(run, str(error), {})
+    except ProviderError as error:
+        _finish_error(run, error.shown, error.detail)
+
+
+async def _turn(run: Run) -> None:
+    from tenant_gateway.agent.prompt import system_prompt
+    from tenant_gateway.workspace.bootstrap import seed_workspace
+
+    gateway = run.gateway
+    run.status("preparing_workspace")
+    workspace = gateway.settings.workspace(gateway.config)
+    await asyncio.to_thread(seed_workspace, workspace, gateway.config)
+    run.status("preparing_context")
+    session = gateway.sessions.ensure(run.session_key)
+    models = candidates(gateway.config, run.options.get("model") or session.settings.get("model"))
+    prompt = system_prompt(run, workspace, models[0])
+    run.started_at = now_ms()
+    session.state.update(status="running", startedAt=run.started_at, endedAt=None)
+    gateway.sessions.touch(session)
+    gateway.sessions.save(session)
+    run.lifecycle({"phase": "start", "startedAt": run.started_at})
+    run.status("starting_model")
+    await _converse(run, models, prompt)
+
+
+async def _converse(run: Run, models: list[Model], prompt: str) -> None:
+    from tenant_gateway.agent.failover import ask
+
+    gateway = run.gateway
+    usage = Usage()
+    for number in range(1, _MAX_ROUNDS + 1):
+        run.begin_item(number)
+        history = [entry.message for entry in gateway.transcripts.since(run.session_id, 0)]
+        answer = await ask(run, models, prompt, history)
+        run.flush()
+        usage.add(answer)
+        run.event("usage", {"outputTokens": usage.output})
+        gateway.transcripts.append(run.session_id, answer.message(), run.id)
+        if not answer.tool_calls:
+            _finish_ok(run, answer, usage)
+            return
+    raise ProviderError("The agent did not come to an end.", {"failoverReason": "loop"})
+
+
+class Usage:
+    """Tokens of a turn, summed over its answers."""
+
+    def __init__(self) -> None:
+        self.input = 0
+        self.output = 0
+        self.last_total = 0
+
+    def add(self, answer: Answer) -> None:
+        """Count an answer in."""
+        self.input += answer.usage["input"]
+        self.output += answer.usage["output"]
+        self.last_total = answer.usage["input"] + answer.usage["cacheRead"] + answer.usage["cacheWrite"]
+
+
+def _finish_ok(run: Run, answer: Answer, usage: Usage) -> None:
+    gateway = run.gateway
+    ended = now_ms()
+    model = answer.model
+    run.lifecycle(
+        {
+            "phase": "finishing",
+            "stopReason": "stop",
+            "aborted": False,
+            "livenessState": "working",
+            "endedAt": ended,
+        }
+    )
+    terminal = {"disposition": "visible" if run.text else "silent", "text": run.text}
+    outcome = {
+        "status": "ok",
+        "startedAt": run.started_at,
+        "endedAt": ended,
+        "stopReason": "stop",
+        "terminalReply": terminal,
+        "provider": model.provider,
+        "model": model.id,
+        "usage": {"input": usage.input, "output": usage.output, "total": usage.input + usage.output},
+    }
+    with transaction(gateway.database):
+        gateway.runs.finish(run.id, "ok", outcome)
+        _leave(run, "done", ended, usage)
+    run.lifecycle({"phase": "model", "provider": None, "model": None})
+    run.lifecycle(
+        {
+            "stopReason": "stop",
+            "aborted": False,
+            "livenessState": "working",
+            "phase": "end",
+            "endedAt": ended,
+            "startedAt": run.started_at,
+            "replayInvalid": False,
+            "terminalReply": terminal,
+            "terminalReceipt": {
+                "runId": run.id,
+                "sessionId": run.session_id,
+                "turnId": run.id,
+                "requested": {"provider": model.provider, "model": model.id},
+                "effective": {"provider": model.provider, "model": model.id, "responseModel": answer.response_model},
+                "successfulToolNames": run.tools_used,
+                "rerouted": False,
+                "terminalDisposition": terminal["disposition"],
+            },
+            "executionSettled": True,
+        }
+    )
+    run.chat_end("final", stopReason="stop")
+    run.outcome.set_result(outcome)
+
+
+def finish_aborted(run: Run) -> None:
+    """Record and tell that a run was stopped; what it had said is kept in the transcript."""
+    gateway = run.gateway
+    ended = now_ms()
+    reason = run.abort_reason or "rpc"
+    run.flush()
+    status = "timeout" if reason in ("rpc", "timeout") else "error"
+    outcome = {
+        "status": status,
+        "summary": "aborted",
+        "stopReason": reason,
+        "startedAt": run.started_at,
+        "endedAt": ended,
+        "aborted": True,
+    }
+    with transaction(gateway.database):
+        if run.text:
+            message = {**run.chat_message(), "stopReason": "aborted"}
+            gateway.transcripts.append(run.session_id, message, run.id)
+        gateway.runs.finish(run.id, status, outcome)
+        if run.started_at:
+            _leave(run, "killed", ended, None)
+    if run.started_at:
+        data = {"phase": "end", "stopReason": reason, "aborted": True, "startedAt": run.started_at, "endedAt": ended}
+        run.lifecycle(data)
+    run.chat_end("aborted", stopReason=reason)
+    run.outcome.set_result(outcome)
+
+
+def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
+    gateway = run.gateway
+    ended = now_ms()
+    run.flush()
+    outcome = {
+        "status": "error",
+        "error": message,
+        "startedAt": run.started_at,
+        "endedAt": ended,
+        "stopReason": "error",
+    }
+    with transaction(gateway.database):
+        if run.text:
+            gateway.transcripts.append(run.session_id, {**run.chat_message(), "stopReason": "error"}, run.id)
+        gateway.runs.finish(run.id, "error", outcome)
+        _leave(run, "failed", ended, None)
+    run.lifecycle({"phase": "error", "error": message, "startedAt": run.started_at, "endedAt": ended})
+    more: dict[str, Any] = {"errorMessage": message}
+    if kind := detail.pop("errorKind", None):
+        more["errorKind"] = kind
+    if detail:
+        more["errorDetail"] = detail
+    run.chat_end("error", **more)
+    run.outcome.set_result(outcome)
+
+
+def _leave(run: Run, status: str, ended: int, usage: Usage | None) -> None:
+    """Write into the session what the run leaves behind."""
+    session = run.gateway.sessions.get(run.session_key)
+    if session is None or session.session_id != run.session_id:
+        return  # it was reset or deleted meanwhile
+    state = session.state
+    started = run.started_at or ended
+    state.update(
+        status=status,
+        startedAt=started,
+        endedAt=ended,
+        runtimeMs=ended - started,
+        lastRunId=run.id,
+        abortedLastRun=status == "killed",
+        systemSent=True,
+    )
+    if usage is not None:
+        state.update(inputTokens=usage.input, outputTokens=usage.output, totalTokens=usage.last_total)
+    run.gateway.sessions.touch(session)
+    run.gateway.sessions.save(session)

@@ -1,0 +1,207 @@
+"""The gateway of one tenant: its parts, and what goes between them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from openclaw_protocol.errors import UNAVAILABLE, ErrorShape
+from openclaw_protocol.frames import Request, error_response, response
+from openclaw_protocol.rejections import GatewayDraining
+from tenant_gateway.config.document import Config, ConfigError, read_config
+from tenant_gateway.methods import registry
+from tenant_gateway.server.client import Client, event_head
+from tenant_gateway.settings import Settings
+from tenant_gateway.storage.database import open_database
+from tenant_gateway.storage.runs import RunStore
+from tenant_gateway.storage.sessions import SessionStore
+from tenant_gateway.storage.transcripts import TranscriptStore
+
+if TYPE_CHECKING:
+    from tenant_gateway.agent.lanes import Lanes
+    from tenant_gateway.server.listener import ServerProtocol
+
+
+class Gateway:
+    """Owns the configuration, the storage, the clients and the runs."""
+
+    def __init__(self, settings: Settings, config: Config) -> None:
+        self.settings = settings
+        self.config = config
+        self.log = logging.getLogger("tenant_gateway")
+        self.boot_id = str(uuid.uuid4())
+        self.started = time.monotonic()
+        self.started_at_ms = time.time_ns() // 1_000_000
+        self.clients: set[Client] = set()
+        self.connections: set[ServerProtocol] = set()
+        self.database: sqlite3.Connection = open_database(settings.database)
+        self.sessions = SessionStore(self.database)
+        self.transcripts = TranscriptStore(self.database)
+        self.runs = RunStore(self.database)
+        self.secret = self._secret()
+        self.health_version = 1
+        self.presence_version = 1
+        self.draining = False
+        self._lanes: Lanes | None = None
+        self._interrupted_runs()
+
+    @property
+    def lanes(self) -> Lanes:
+        """The runs, queued by session. Imported when the first run starts."""
+        if self._lanes is None:
+            from tenant_gateway.agent.lanes import Lanes
+
+            self._lanes = Lanes(self)
+        return self._lanes
+
+    @property
+    def active_runs(self) -> int:
+        """How many runs are queued or under way."""
+        return 0 if self._lanes is None else self._lanes.count()
+
+    def _secret(self) -> bytes:
+        row = self.database.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
+        if row is not None:
+            return bytes(row[0])
+        secret = os.urandom(32)
+        self.database.execute("INSERT INTO meta VALUES ('secret', ?)", (secret,))
+        return secret
+
+    def _interrupted_runs(self) -> None:
+        """Close what a gateway before this one left open: its message is in the transcript, its answer never came."""
+        for record in self.runs.unfinished():
+            outcome = {"error": "interrupted by a gateway restart", "stopReason": "restart"}
+            self.runs.finish(record.run_id, "error", outcome)
+            session = self.sessions.get(record.session_key)
+            if session is not None:
+                session.state.update(status="failed", abortedLastRun=True, lastRunId=record.run_id)
+                self.sessions.save(session)
+
+    # Requests
+
+    def check_admission(self) -> None:
+        """Refuse new connections while the gateway finishes its work.
+
+        Raises:
+            GatewayDraining: see there.
+        """
+        if self.draining:
+            raise GatewayDraining
+
+    def not_ready_reason(self) -> str | None:
+        """Return why no new client should come, in the words of `/readyz`; None when it may."""
+        return "gateway-draining" if self.draining else None
+
+    def welcome(self, client: Client, request_id: str) -> bytes:
+        """Return hello-ok for a client that was let in, and count it in."""
+        from tenant_gateway.server.hello import hello
+
+        self.clients.add(client)
+        return response(request_id, hello(self, client))
+
+    def call(self, client: Client, request: Request) -> Coroutine[Any, Any, None] | None:
+        """Serve a request: at once when it can be, else by the coroutine that is returned."""
+        try:
+            if request.method == "connect":
+                raise registry.RequestError("connect is only valid as the first request")
+            scope, function = registry.handler(request.method)
+            registry.require_scope(scope, client.identity.scopes)
+            self._check_phase(request.method)
+            call = registry.Call(self, client, request.id, request.method, request.params or {})
+            result = function(call)
+        except registry.RequestError as error:
+            client.send(error_response(request.id, error.error))
+        except Exception:
+            self._failed(client, request)
+        else:
+            if inspect.iscoroutine(result):
+                return self._finish(client, request, result)
+            client.send(response(request.id, result))
+        return None
+
+    async def _finish(self, client: Client, request: Request, result: Coroutine[Any, Any, Any]) -> None:
+        try:
+            client.send(response(request.id, await result))
+        except registry.RequestError as error:
+            client.send(error_response(request.id, error.error))
+        except Exception:
+            self._failed(client, request)
+
+    def _failed(self, client: Client, request: Request) -> None:
+        self.log.exception("%s failed", request.method)
+        error = ErrorShape(UNAVAILABLE, f"{request.method} failed, see the gateway's log")
+        client.send(error_response(request.id, error))
+
+    def _check_phase(self, method: str) -> None:
+        if self.draining and method in ("chat.send", "agent", "sessions.send"):
+            raise registry.RequestError(
+                f"{method} unavailable during gateway restart",
+                UNAVAILABLE,
+                {"method": method, "reason": "gateway-restarting", "phase": "draining"},
+                retryable=True,
+                retry_after_ms=1000,
+            )
+
+    # Events
+
+    def broadcast(self, name: str, payload: Any, state_version: dict[str, int] | None = None) -> None:
+        """Send an event to every client."""
+        if self.clients:
+            head = event_head(name, msgspec.json.encode(payload), state_version)
+            for client in tuple(self.clients):
+                client.send_event(head)
+
+    def state_version(self) -> dict[str, int]:
+        """Return the counters beside health and presence."""
+        return {"presence": self.presence_version, "health": self.health_version}
+
+    # Configuration
+
+    def reload(self) -> None:
+        """Read the configuration again; one that is wrong is reported and changes nothing."""
+        try:
+            config = read_config(self.settings.config_path, self.settings.environ)
+        except ConfigError as error:
+            self.log.warning("config reload skipped (invalid config): %s", error)
+            return
+        if config.digest != self.config.digest:
+            self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Take a new configuration. A client that was let in by settings which changed must come in anew (4001)."""
+        old, self.config = self.config, config
+        self.log.info("config reloaded")
+        if any(old.get(path) != config.get(path) for path in ("gateway.auth", "gateway.trustedProxies")):
+            for client in tuple(self.clients):
+                client.close(4001, "gateway policy changed")
+
+    # End
+
+    async def drain(self, budget: float) -> None:
+        """Let running turns finish, for at most `budget` seconds."""
+        self.draining = True
+        if self._lanes is not None:
+            await self._lanes.drain(budget)
+
+    async def stop(self) -> None:
+        """Tell the clients (1012), wait until they have heard it, close the database."""
+        self.broadcast("shutdown", {"reason": "gateway stopping"})
+        for client in tuple(self.clients):
+            client.close(1012, "service restart")
+        if self._lanes is not None:
+            await self._lanes.stop()
+        for connection in tuple(self.connections):
+            connection.close()
+        deadline = time.monotonic() + 1.0
+        while self.clients and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        self.database.close()

@@ -1,0 +1,163 @@
+"""`chat.send`, `chat.history`, `chat.abort`."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import msgspec
+
+from tenant_gateway.agent.runs import Run
+from tenant_gateway.methods.registry import Call, RequestError
+from tenant_gateway.methods.session_rows import defaults, session_row
+from tenant_gateway.storage.database import transaction
+from tenant_gateway.storage.sessions import Session, canonical_key, now_ms
+from tenant_gateway.storage.transcripts import Entry
+
+_DEFAULT_LIMIT: Final = 200
+_MAX_LIMIT: Final = 1000
+
+
+def send(call: Call) -> dict[str, Any]:
+    """`chat.send`: the message is in the transcript, on disk, before the answer says `started`."""
+    key = canonical_key(call.required("sessionKey"))
+    run_id = call.required("idempotencyKey")
+    message = call.params.get("message")
+    if not isinstance(message, str):
+        raise call.invalid(
+            "must have required property 'message'" if message is None else "at /message: must be string"
+        )
+    if (known := known_run(call, run_id)) is not None:
+        return known
+    attachments = call.params.get("attachments") or []
+    if not message.strip() and not attachments:
+        raise RequestError("message or attachment required")
+    options = {name: call.params[name] for name in ("thinking", "timeoutMs") if call.params.get(name) is not None}
+    submit(call, key, run_id, message, options)
+    return {"runId": run_id, "status": "started"}
+
+
+def known_run(call: Call, run_id: str) -> dict[str, Any] | None:
+    """Return the answer to a repeated idempotency key: the state of its run."""
+    record = call.gateway.runs.get(run_id)
+    if record is None:
+        return None
+    if record.ended_at is None:
+        return {"runId": run_id, "status": "in_flight"}
+    outcome = record.outcome or {}
+    known: dict[str, Any] = {"runId": run_id, "status": record.status}
+    for name in ("summary", "stopReason", "startedAt", "endedAt", "error"):
+        if outcome.get(name) is not None:
+            known[name] = outcome[name]
+    return known
+
+
+def submit(call: Call, key: str, run_id: str, message: str, options: dict[str, Any]) -> Run:
+    """Write a message down and start its run, or queue it.
+
+    Raises:
+        RequestError: the session's queue is full.
+    """
+    gateway = call.gateway
+    lanes = gateway.lanes
+    lanes.check_room(key)
+    content: dict[str, Any] = {"role": "user", "content": message, "timestamp": now_ms()}
+    content["idempotencyKey"] = f"{run_id}:user"
+    with transaction(gateway.database):
+        session = gateway.sessions.ensure(key)
+        gateway.sessions.touch(session, interaction=True)
+        gateway.sessions.save(session)
+        record = {**content, "sender": call.client.describe()}
+        gateway.transcripts.append(session.session_id, record, run_id, f"{run_id}:user")
+        gateway.runs.accept(run_id, key, session.session_id, {"method": call.method, **options})
+    run = Run(gateway, run_id, key, session.session_id, content)
+    run.options = options
+    lanes.submit(run)
+    return run
+
+
+def history(call: Call) -> dict[str, Any]:
+    """`chat.history`: the last messages, and whether a run is under way."""
+    gateway = call.gateway
+    key = canonical_key(call.required("sessionKey"))
+    limit = call.number("limit", _DEFAULT_LIMIT, 1, _MAX_LIMIT)
+    offset = call.number("offset", 0)
+    session = gateway.sessions.get(key)
+    if session is None:
+        return {
+            "sessionKey": key,
+            "messages": [],
+            "pendingInputs": {"items": [], "total": 0},
+            "hasMore": False,
+            "totalMessages": 0,
+            "defaults": defaults(gateway),
+        }
+    entries = gateway.transcripts.latest(session.session_id, limit, offset)
+    total = gateway.transcripts.count(session.session_id)
+    answer: dict[str, Any] = {
+        "sessionKey": key,
+        "sessionId": session.session_id,
+        "messages": [shown_message(entry) for entry in entries],
+        "pendingInputs": _pending(call, key),
+        "deltaCursor": _cursor(session, entries[-1].seq if entries else 0),
+        "hasMore": offset + len(entries) < total,
+        "totalMessages": total,
+        "defaults": defaults(gateway),
+        "sessionInfo": session_row(gateway, session),
+    }
+    if entries:
+        answer["sessionInfo"]["activeLeafEntryId"] = entries[-1].id
+    run = gateway.lanes.active(key) if gateway.active_runs else None
+    if run is not None:
+        answer["inFlightRun"] = {"runId": run.id, "text": run.text}
+    return answer
+
+
+def shown_message(entry: Entry) -> dict[str, Any]:
+    """Return a message as clients see it: the transcript's, with `__openclaw` beside it."""
+    message = dict(entry.message)
+    meta: dict[str, Any] = {}
+    sender = message.pop("sender", None)
+    if message["role"] == "user":
+        meta["senderIsOwner"] = True
+        if sender:
+            meta["transport"] = {"clients": [sender]}
+    elif entry.run_id is not None:
+        meta["runId"] = entry.run_id
+    meta["id"] = entry.id
+    if entry.idempotency_key:
+        meta["idempotencyKey"] = entry.idempotency_key
+    meta["recordTimestampMs"] = entry.recorded_at
+    meta["seq"] = entry.seq
+    message["__openclaw"] = meta
+    return message
+
+
+def _pending(call: Call, key: str) -> dict[str, Any]:
+    waiting = call.gateway.lanes.waiting(key) if call.gateway.active_runs else []
+    items = [
+        {"runId": run.id, "text": run.message["content"], "timestamp": run.message["timestamp"]} for run in waiting
+    ]
+    return {"items": items, "total": len(items)}
+
+
+def _cursor(session: Session, seq: int) -> str:
+    value = {"agentId": "main", "lastSeq": seq, "sessionId": session.session_id, "version": 1}
+    return base64.urlsafe_b64encode(msgspec.json.encode(value)).decode().rstrip("=")
+
+
+def abort(call: Call) -> dict[str, Any]:
+    """`chat.abort`: one run, or all of a session, the waiting ones first."""
+    gateway = call.gateway
+    key = canonical_key(call.required("sessionKey"))
+    wanted = call.text("runId")
+    if not gateway.active_runs:
+        return {"ok": True, "aborted": False, "runIds": []}
+    lanes = gateway.lanes
+    active = lanes.active(key)
+    runs = [*lanes.waiting(key), *([] if active is None else [active])]
+    if wanted:
+        runs = [run for run in runs if run.id == wanted]
+    for run in runs:
+        lanes.abort(run, "rpc")
+    return {"ok": True, "aborted": bool(runs), "runIds": [run.id for run in runs]}

@@ -1,0 +1,1 @@
+"""Model endpoints, and the HTTP to speak with them."""

@@ -1,0 +1,1 @@
+"""The socket side: HTTP heads, WebSocket frames, handshakes, authentication."""
