@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
+
+from tenant_api.tokens import token_digest
 
 from .control_ui import ControlUi
 from .proxy import HttpProxy
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
 def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
     """Return the ASGI app: health of the router itself, static files, and everything with a token to its tenant."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    control_ui = ControlUi(router.settings.control_ui) if router.settings.control_ui is not None else None
+    folder = router.settings.control_ui
+    control_ui = ControlUi(folder, partial(_asleep, router)) if folder is not None else None
 
     # Upstream's own paths and bodies (openclaw-protocol 2.4), for load balancers that probe them without a token.
     @app.get("/health")
@@ -40,11 +45,18 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
         return JSONResponse({"ready": True})
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    async def everything_else(request: Request, path: str) -> Response:
-        if control_ui is not None and request.method in ("GET", "HEAD") and "authorization" not in request.headers:
-            page = control_ui.response(path, request.method)
-            if page is not None:
-                return page
+    async def everything_else(request: Request) -> Response:
+        if control_ui is not None and (page := control_ui.response(request)) is not None:
+            return page
         return await proxy.forward(request)
 
     return app
+
+
+def _asleep(router: Router, request: Request) -> bool:
+    """Tell whether the request's token is valid and its tenant's gateway is not awake."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    match = router.fleet.find(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
+    if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
+        return False
+    return router.fleet.awake(match.tenant.key) is None
