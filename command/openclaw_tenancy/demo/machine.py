@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -32,8 +31,6 @@ class DemoFailed(Exception):
 class Machine:
     """One `up`."""
 
-    listen: str
-    admin: str
     data: Path
     log: Path
     process: asyncio.subprocess.Process
@@ -42,7 +39,7 @@ class Machine:
     @property
     def url(self) -> str:
         """Return the Gateway URL that clients are given, the same for all tenants."""
-        return f"ws://{self.listen}"
+        return f"ws://{self.up.listen}"
 
     async def tenants(self) -> list[dict[str, Any]]:
         """Return what `openclaw-tenancy tenants --json` prints."""
@@ -86,15 +83,14 @@ async def machine(directory: Path, data: Path, log: Path) -> AsyncIterator[Machi
     DemoFailed
         It does not come up.
     """
-    listen, admin = f"127.0.0.1:{_free_port()}", f"127.0.0.1:{_free_port()}"
-    argv = [*command(), "up", str(directory), "--listen", listen, "--admin", admin, "--data", str(data)]
+    free = "127.0.0.1:0"
+    argv = [*command(), "up", str(directory), "--listen", free, "--admin", free, "--data", str(data)]
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
-        up = await _ready(process, admin, log)
-        yield Machine(listen, admin, data, log, process, up)
+        yield Machine(data, log, process, await _ready(process, log))
     finally:
         if process.returncode is None:
             process.terminate()
@@ -123,13 +119,13 @@ async def new_token(tenant: str, directory: Path) -> str:
     return token
 
 
-async def _ready(process: asyncio.subprocess.Process, admin: str, log: Path) -> RunningUp:
+async def _ready(process: asyncio.subprocess.Process, log: Path) -> RunningUp:
     deadline = time.monotonic() + READY_TIMEOUT
     while time.monotonic() < deadline:
         if process.returncode is not None:
             raise DemoFailed(f"`up` ended with exit code {process.returncode}. {_tail(log)}")
         for up in running():
-            if up.admin == admin and up.pid == process.pid:
+            if up.pid == process.pid:
                 return up
         await asyncio.sleep(0.05)
     raise DemoFailed(f"`up` was not ready after {READY_TIMEOUT:.0f} s. {_tail(log)}")
@@ -148,9 +144,3 @@ def alive(pid: int) -> bool:
 
 def _tail(log: Path) -> str:
     return "Its log ends:\n" + "\n".join(log.read_text(errors="replace").splitlines()[-12:])
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
