@@ -6,8 +6,9 @@ import secrets
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Query
-from tenant_local.fleet import LocalFleet, UnknownTenant
 
+from tenant_local.fleet import LocalFleet
+from tenant_local.registry import UnknownTenant
 from tenant_router.fleet import WakeFailed
 from tenant_router.server import Router
 
@@ -26,7 +27,10 @@ def tenant_routes(router: Router, fleet: LocalFleet, token: str) -> APIRouter:
 
     @routes.get("")
     async def tenants() -> dict[str, Any]:
-        return {"tenants": [one.as_json() for one in fleet.describe_all()], "problems": fleet.problems()}
+        return {
+            "tenants": [fleet.describe(name).as_json() for name in fleet.names()],
+            "problems": list(map(str, fleet.errors)),
+        }
 
     @routes.get("/{name}")
     async def why(name: str) -> dict[str, Any]:
@@ -51,7 +55,7 @@ def tenant_routes(router: Router, fleet: LocalFleet, token: str) -> APIRouter:
     @routes.get("/{name}/logs")
     async def logs(name: str, lines: Annotated[int, Query(ge=1, le=10_000)] = 100) -> dict[str, Any]:
         with _known(name):
-            return {"name": name, "lines": fleet.log_lines(name, lines)}
+            return {"name": name, "lines": fleet.logs(name, lines).splitlines()}
 
     return routes
 

@@ -31,11 +31,9 @@ def init(
         tenant = example.joinpath("alice.yaml").read_text("utf-8").replace("TOKEN_SHA256", token_hex(token))
         (directory / "alice.yaml").write_text(tenant, "utf-8")
         (volume / "AGENTS.md").write_text(example.joinpath("AGENTS.md").read_text("utf-8"), "utf-8")
-        secrets = directory / "secrets"
-        secrets.mkdir(mode=0o700)
-        keys = secrets / "model-keys.env"
+        keys = directory / "keys.yaml"
         keys.touch(mode=0o600)
-        keys.write_text(example.joinpath("model-keys.env").read_text("utf-8"), "utf-8")
+        keys.write_text(example.joinpath("keys.yaml").read_text("utf-8"), "utf-8")
     except OSError as error:
         raise CommandError(f"can't write {error.filename}: {error.strerror}") from None
     if as_json:

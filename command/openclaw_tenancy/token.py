@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from tenant_api.token_files import TokenFileError, add_token, remove_token
 
-from tenant_api.tokens import new_token
+from tenant_api.token_edit import TokenEditError
+from tenant_api.token_files import issue_token, revoke_token
 
 from .errors import CommandError
 from .options import AsJson, TenantName
@@ -20,22 +22,34 @@ Directory = Annotated[
     Path | None,
     typer.Option("--dir", metavar="DIR", help="Folder of the Tenant files; that of the running `up` by default."),
 ]
-TokenName = Annotated[str | None, typer.Option("--name", help="Name of the token, such as the device it is for.")]
 
 
 @app.command("new")
-def new(tenant: TenantName, name: TokenName = None, directory: Directory = None, as_json: AsJson = False) -> None:
+def new(
+    tenant: TenantName,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Name of the token, such as the device it is for; made up when left out."),
+    ] = None,
+    expires_at: Annotated[
+        datetime | None,
+        typer.Option("--expires-at", help="When it stops working (UTC).", metavar="YYYY-MM-DD[THH:MM:SS]"),
+    ] = None,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
     """Make a token for a tenant, print it once, and write its hash into the tenant's file."""
-    token = new_token()
+    name = name or f"token-{secrets.token_hex(3)}"
+    until = None if expires_at is None else expires_at.replace(tzinfo=UTC)
     try:
-        path, token_name = add_token(_directory(directory), tenant, token, name)
-    except TokenFileError as error:
+        issued = issue_token(_directory(directory), tenant, name, until)
+    except TokenEditError as error:
         raise CommandError(str(error)) from None
     if as_json:
-        typer.echo(json.dumps({"tenant": tenant, "name": token_name, "token": token, "file": str(path)}))
+        typer.echo(json.dumps({"tenant": tenant, "name": name, "token": issued.token, "file": str(issued.file)}))
         return
-    typer.echo(token)
-    typer.echo(f"Shown only now; {path} has its hash as {token_name!r}. A running `up` takes it at once.", err=True)
+    typer.echo(issued.token)
+    typer.echo(f"Shown only now; {issued.file} has its hash as {name!r}. A running `up` takes it at once.", err=True)
 
 
 @app.command("revoke")
@@ -47,8 +61,8 @@ def revoke(
 ) -> None:
     """Remove a token from a tenant's file; a running `up` closes its connections."""
     try:
-        path = remove_token(_directory(directory), tenant, name)
-    except TokenFileError as error:
+        path = revoke_token(_directory(directory), tenant, name)
+    except TokenEditError as error:
         raise CommandError(str(error)) from None
     if as_json:
         typer.echo(json.dumps({"tenant": tenant, "name": name, "file": str(path)}))

@@ -17,10 +17,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from tenant_local.fleet import LocalFleet, LocalFleetError
 
+from tenant_api.loaded import FileError
+from tenant_local.fleet import LocalFleet, NotConfinable
+from tenant_local.layout import DataError
 from tenant_local.runtimes.openclaw_runtime import default_cache_dir, installed
 from tenant_local.settings import LocalSettings
+from tenant_router.activity import Activity
 from tenant_router.admin.app import build_admin_app
 from tenant_router.admin.server import AdminServer
 from tenant_router.loop import RelayLoop
@@ -31,6 +34,8 @@ from .admin_api import tenant_routes
 from .errors import CommandError
 from .options import host_port, networks
 from .running import announced
+
+log = logging.getLogger("openclaw_tenancy")
 
 SHARED_DATA = Path("/data/openclaw")
 """Where data goes when this machine has such a place."""
@@ -95,6 +100,7 @@ def up(
         format="%(asctime)s %(levelname).1s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _raise_descriptor_limit()
     with asyncio.Runner(loop_factory=RelayLoop) as runner:
         runner.run(_serve(settings))
@@ -103,6 +109,7 @@ def up(
 async def _serve(settings: UpSettings) -> None:
     stopping = _Stopping()
     runtime = installed(default_cache_dir())
+    activity = Activity()
     fleet = LocalFleet(
         LocalSettings(
             directory=settings.directory,
@@ -110,7 +117,10 @@ async def _serve(settings: UpSettings) -> None:
             unconfined=settings.unconfined,
             allowed_origins=settings.origins or _local_origins(settings.listen[1]),
             forbidden_ports=frozenset({settings.listen[1], settings.admin[1]}),
-        )
+        ),
+        activity,
+        revoked=lambda name, tokens: router.live.revoke(name, tokens),  # noqa: PLW0108 - router is made below
+        reported=_Reporter(settings.directory),
     )
     router = Router(
         fleet,
@@ -121,15 +131,14 @@ async def _serve(settings: UpSettings) -> None:
             control_ui=runtime.control_ui if runtime is not None else None,
             max_concurrent_wakes=max(2, os.cpu_count() or 1),
         ),
+        activity,
     )
-    fleet.activity = router.activity
-    fleet.on_revoked = router.live.revoke
     async with contextlib.AsyncExitStack() as stack:
         try:
             await fleet.start()
-        except LocalFleetError as error:
+        except (DataError, NotConfinable) as error:
             raise CommandError(str(error)) from None
-        stack.push_async_callback(stopping.within, partial(fleet.stop, STOP_GATEWAYS), fleet.kill)
+        stack.push_async_callback(stopping.within, partial(fleet.stop, STOP_GATEWAYS), partial(fleet.stop, 0.0))
         app = build_admin_app(router)
         admin = AdminServer(app, settings.admin)
         try:
@@ -146,6 +155,22 @@ async def _serve(settings: UpSettings) -> None:
         gc.freeze()  # what start-up made stays: no later collection need look at it
         print(f"ready: clients at ws://{listen}, admin at http://{admin_address}, data in {settings.data}", flush=True)
         await stopping.asked()
+
+
+class _Reporter:
+    """Says once what is wrong in the Tenant files, and that it is mended."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._said: set[str] = set()
+
+    def __call__(self, errors: list[FileError]) -> None:
+        now = {str(error) for error in errors}
+        for text in sorted(now - self._said):
+            log.error("%s (nothing of it applies; the last good version stays in force)", text)
+        if self._said and not now:
+            log.info("the files in %s are good again", self._directory)
+        self._said = now
 
 
 class _Stopping:

@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from tenant_api.tokens import token_digest
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Side
 from websockets.utils import accept_key
@@ -16,6 +15,7 @@ from openclaw_protocol.challenge import Challenge
 from openclaw_protocol.connect import ConnectRequest, parse_connect
 from openclaw_protocol.device import verify_device
 from openclaw_protocol.rejections import GatewayDraining, RateLimited, Rejection, TokenMismatch, TokenMissing
+from tenant_api.tokens import token_digest
 
 from .fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, switching_protocols, websocket_key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -116,12 +116,12 @@ class Live:
         """Connections that are relayed now."""
         return sum(map(len, self._connections.values()))
 
-    def revoke(self, key: str, token_name: str | None = None) -> None:
-        """Close a tenant's connections, or those of one of its tokens, as upstream does when its token is rotated (4001)."""
+    def revoke(self, key: str, tokens: Container[str] | None = None) -> None:
+        """Close a tenant's connections, or those of some of its tokens, as upstream does when its token is rotated (4001)."""
         changed = AuthChanged()
         words = _close(changed.close_code, changed.close_reason)
         for connection in list(self._connections.get(key, ())):
-            if token_name is None or connection.match.token_name == token_name:
+            if tokens is None or connection.match.token_name in tokens:
                 self._goodbye(connection.pair, words)
 
     def tell_shutdown(self) -> None:

@@ -36,12 +36,12 @@ RELAY_SWEEP = 4
 class Router:
     """One router process. Everything runs on the loop it was made on, which must be a `RelayLoop`."""
 
-    def __init__(self, fleet: Fleet, settings: RouterSettings) -> None:
+    def __init__(self, fleet: Fleet, settings: RouterSettings, activity: Activity | None = None) -> None:
         self.fleet = fleet
         self.settings = settings
         self.selector = running_selector()
         self.metrics = RouterMetrics()
-        self.activity = Activity()
+        self.activity = activity or Activity()
         self.live = Live(self.selector, self.activity, self.metrics, settings.passive_methods)
         admission = Admission(settings.max_concurrent_wakes, settings.max_queued_wakes)
         self.waker = Waker(fleet, partial(probe, self.selector), admission, self.metrics)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,7 +70,7 @@ def streams(draw: st.DrawFn) -> tuple[bytes, bool]:
 def cut(stream: bytes, draw: st.DataObject) -> list[bytes]:
     places = sorted(draw.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     bounds = [0, *places, len(stream)]
-    return [stream[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+    return [stream[a:b] for a, b in pairwise(bounds)]
 
 
 def open_message_at(frames: list[Parsed], offset: int) -> bool:
@@ -107,7 +108,8 @@ def test_the_first_boundary_in_a_chunk_is_found(case: tuple[bytes, bool], data: 
     stream, masked = case
     ends = boundaries(reference(stream, masked))
     follower, offset = Follower(), 0
-    for chunk in cut(stream, data):
+    for piece in cut(stream, data):
+        chunk = piece
         while chunk:
             inside = not follower.boundary
             taken = follower.advance_to_boundary(chunk, len(chunk))

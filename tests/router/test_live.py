@@ -48,10 +48,10 @@ async def test_gateway_killed_is_a_service_restart_for_its_clients(router: Route
 
 async def test_revoked_token_closes_its_connections_and_no_others(router: Router, fleet: TestFleet) -> None:
     client = await relayed(router, fleet)
-    router.live.revoke("ada", "another")
+    router.live.revoke("ada", {"another"})
     assert (await client.call("echo"))["ok"]
     began = time.monotonic()
-    router.live.revoke("ada", "test")
+    router.live.revoke("ada", {"test"})
     assert await client.closed() == (4001, "gateway auth changed")
     assert time.monotonic() - began < 1
 

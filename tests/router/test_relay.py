@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from deadlines import eventually
 from websockets.frames import Close, Frame, Opcode
 
+from deadlines import eventually
 from tenant_router.loop import running_selector
 from tenant_router.relay import pairs
 from tenant_router.relay.pair import Pair

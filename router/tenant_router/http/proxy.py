@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import aiohttp
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from tenant_api.tokens import token_digest
 from yarl import URL
+
+from tenant_api.tokens import token_digest
 
 from ..fleet import GatewayAddress, TenantRecord, WakeFailed
 from ..origin import IDENTITY_HEADER, PROOF_HEADER, SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
