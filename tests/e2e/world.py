@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -125,9 +127,12 @@ class World:
         return (await self.up.tenant(name))["state"] in ("asleep", "failed")
 
     def gateways(self, name: str) -> list[int]:
-        """Return the processes that run on this tenant's state directory, by their environment."""
-        wanted = f"OPENCLAW_STATE_DIR={self.data / 'tenants' / name / 'state'}".encode()
-        return [pid for pid in pids() if wanted in environment(pid)]
+        """Return the processes that hold this tenant's gateway lock: all that serve its state directory."""
+        try:
+            lock = (self.data / "tenants" / name / "gateway.lock").stat()
+        except FileNotFoundError:
+            return []
+        return [pid for pid in pids() if _has_open(pid, lock)]
 
 
 def pids() -> list[int]:
@@ -135,9 +140,12 @@ def pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def environment(pid: int) -> list[bytes]:
-    """Return a process's environment as it was started with."""
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(descriptor.stat(), wanted):
+                    return True
     except OSError:
-        return []
+        pass  # it ended meanwhile
+    return False
