@@ -1,13 +1,12 @@
 """`connect`, the first request of a client: read strictly, refused with upstream's own words."""
 
 import json
-from typing import Any, Final, Literal, NoReturn
+from typing import Annotated, Any, Final, Literal, NoReturn
 
 import msgspec
 
 from openclaw_protocol import schema
 from openclaw_protocol.clients import ClientInfo, NonEmptyStr
-from openclaw_protocol.errors import Count
 from openclaw_protocol.rejections import (
     MINIMUM_PROBE_PROTOCOL,
     PROTOCOL_VERSION,
@@ -26,6 +25,8 @@ from openclaw_protocol.rejections import (
 MAX_CONNECT_BYTES: Final = 65_536
 """Upstream's `MAX_PREAUTH_PAYLOAD_BYTES`: nobody has proved anything yet."""
 
+_MAX_INT: Final = 2**63 - 1
+
 Role = Literal["operator", "node"]
 
 
@@ -35,7 +36,7 @@ class DeviceClaim(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fi
     id: NonEmptyStr
     public_key: NonEmptyStr
     signature: NonEmptyStr
-    signed_at: Count
+    signed_at: Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT)]
     nonce: NonEmptyStr
 
 
@@ -97,8 +98,8 @@ _NO_AUTH: Final = Auth()
 class _Wire(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
     """The usual part of `ConnectParamsSchema`; what does not fit is looked at again by `schema`, in all detail."""
 
-    min_protocol: int
-    max_protocol: int
+    min_protocol: Annotated[int, msgspec.Meta(ge=1, le=_MAX_INT)]
+    max_protocol: Annotated[int, msgspec.Meta(ge=1, le=_MAX_INT)]
     client: ClientInfo
     caps: tuple[NonEmptyStr, ...] = ()
     commands: tuple[NonEmptyStr, ...] = ()
@@ -126,7 +127,7 @@ def parse_connect(data: bytes | str) -> ConnectRequest:
         raise FrameTooLarge
     try:
         frame = _decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         frame = _decode_as_javascript(data)
     if not isinstance(frame, dict):
         raise InvalidFrame("must be object")
@@ -249,8 +250,6 @@ def _usual(raw: Any) -> _Wire | None:
         None in raw.values()
         or None in raw["client"].values()
         or (wire.auth is not _NO_AUTH and None in raw["auth"].values())
-        or wire.min_protocol < 1
-        or wire.max_protocol < 1
         or (client.build_id is not None and not 1 <= len(client.build_id) <= 96)
         or (client.time_zone is not None and not 1 <= len(client.time_zone) <= 64)
     )
@@ -273,4 +272,4 @@ _READ: Final = frozenset(
 
 
 def _as_int(number: float) -> int:
-    return min(int(number), 2**63 - 1)
+    return min(int(number), _MAX_INT)

@@ -100,7 +100,7 @@ def parse_frame(data: bytes | str) -> Frame:
     """
     try:
         return _decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise InvalidFrame(str(error), _claimed_id(data)) from None
 
 
@@ -136,7 +136,7 @@ def event(
 def _claimed_id(data: bytes | str) -> str:
     try:
         value = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return "invalid"
     claimed = value.get("id") if isinstance(value, dict) else None
     return claimed if isinstance(claimed, str) and claimed else "invalid"

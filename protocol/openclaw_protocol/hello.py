@@ -18,6 +18,7 @@ TICK_INTERVAL_MS: Final = 30_000
 """A client gives a gateway up that it has not heard of for twice this time."""
 
 _Members = dict[str, msgspec.Raw]
+_Piece = bytes | msgspec.Raw
 
 
 class _Answer(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,32 +48,36 @@ def restore_hello(frame: bytes | str, request_id: str) -> bytes:
     """
     try:
         answer = _decode_answer(frame)
+        parts: list[_Piece] = [b'{"type":"res","id":', _encode(request_id)]
         if answer.type != "res":
             raise InvalidFrame("expected a response")
-        head = b'{"type":"res","id":' + _encode(request_id)
         if not answer.ok and answer.error is not msgspec.UNSET and answer.payload is msgspec.UNSET:
-            return b"".join((head, b',"ok":false,"error":', answer.error, b"}"))
+            parts += (b',"ok":false,"error":', answer.error, b"}")
+            return b"".join(parts)
         if answer.ok and answer.payload is not msgspec.UNSET and answer.error is msgspec.UNSET:
-            _restore_payload(answer.payload)
-            return b"".join((head, b',"ok":true,"payload":', _join(answer.payload), b"}"))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            parts.append(b',"ok":true,"payload":')
+            _write_payload(answer.payload, parts)
+            parts.append(b"}")
+            return b"".join(parts)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
     return restore_hello_slowly(frame, request_id)
 
 
-def _restore_payload(payload: _Members) -> None:
+def _write_payload(payload: _Members, parts: list[_Piece]) -> None:
     auth = payload.get("auth")
     if auth is not None and _may_name(auth, b"deviceToken"):
         members = _decode_members(auth)
         members.pop("deviceToken", None)
         members.pop("deviceTokens", None)
-        payload["auth"] = _join(members)
+        payload["auth"] = msgspec.Raw(_join(members))
     snapshot = payload.get("snapshot")
     if snapshot is not None and _may_name(snapshot, b"authMode"):
         members = _decode_members(snapshot)
         if "authMode" in members:
             members["authMode"] = _TOKEN_MODE
-            payload["snapshot"] = _join(members)
+            payload["snapshot"] = msgspec.Raw(_join(members))
+    _write(payload, parts)
 
 
 _TOKEN_MODE: Final = msgspec.Raw(b'"token"')
@@ -84,14 +89,19 @@ def _may_name(value: msgspec.Raw, name: bytes) -> bool:
     return name in text or b"\\" in text
 
 
-def _join(members: _Members) -> msgspec.Raw:
+def _join(members: _Members) -> bytes:
+    parts: list[_Piece] = []
+    _write(members, parts)
+    return b"".join(parts)
+
+
+def _write(members: _Members, parts: list[_Piece]) -> None:
     """Write an object again; its values stay the bytes they were."""
-    parts: list[bytes | msgspec.Raw] = []
     separator = b"{"
     for name, value in members.items():
         parts += (separator, _encode(name), b":", value)
         separator = b","
-    return msgspec.Raw(b"".join(parts) + b"}" if parts else b"{}")
+    parts.append(b"}" if members else b"{}")
 
 
 def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:

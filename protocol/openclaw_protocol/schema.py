@@ -232,7 +232,11 @@ def _check_any_of(schemas: tuple[Schema, ...], path: str, value: Any, errors: li
 
 def _is_number(value: Any) -> bool:
     """A finite number that is no boolean: what JavaScript's `Number.isFinite` accepts."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return abs(value) < _JAVASCRIPT_INFINITY
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _is_integer(value: Any) -> bool:
@@ -247,6 +251,8 @@ _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "boolean": lambda value: isinstance(value, bool),
     "integer": _is_integer,
 }
+
+_JAVASCRIPT_INFINITY: Final = 2**1024
 
 _LINE_ENDS: Final = re.compile("[\\n\\r\\u2028\\u2029]")
 """What a dot does not match in JavaScript."""
