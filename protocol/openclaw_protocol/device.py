@@ -3,7 +3,7 @@
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from openclaw_protocol.challenge import Challenge
@@ -56,7 +56,7 @@ def verify_device(params: ConnectParams, challenge: Challenge, now_ms: int) -> N
 
 
 def signed_text(
-    client: ClientInfo | dict[str, Any],
+    client: ClientInfo | Mapping[str, Any],
     device_id: str,
     role: str,
     scopes: Sequence[str],
@@ -66,11 +66,11 @@ def signed_text(
     version: int = 3,
 ) -> bytes:
     """The bytes a device signs; version 3 also covers platform and device family."""
-    if isinstance(client, dict):
+    if isinstance(client, ClientInfo):
+        client_id, mode, platform, family = client.id, client.mode, client.platform, client.device_family
+    else:
         client_id, mode = client["id"], client["mode"]
         platform, family = client.get("platform"), client.get("deviceFamily")
-    else:
-        client_id, mode, platform, family = client.id, client.mode, client.platform, client.device_family
     fields = [f"v{version}", device_id, client_id, mode, role, ",".join(scopes), str(signed_at), token, nonce]
     if version == 3:
         fields += [_normalize(platform), _normalize(family)]
@@ -92,7 +92,7 @@ class DeviceKey:
 
     def claim(
         self,
-        client: ClientInfo | dict[str, Any],
+        client: ClientInfo | Mapping[str, Any],
         role: str,
         scopes: Sequence[str],
         token: str | None,
