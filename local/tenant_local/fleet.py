@@ -47,6 +47,8 @@ class LocalFleet:
     ----------
     activity
         What the router saw of each tenant; decides who is idle.
+    confinement
+        How gateways are confined, in the place of the best that works here.
     recipes
         How each runtime is started, in the place of what is installed.
     revoked, reported
@@ -59,6 +61,7 @@ class LocalFleet:
         activity: Activity,
         *,
         recipes: Mapping[str, Recipe] | None = None,
+        confinement: probe.Confinement | None = None,
         revoked: Revoked | None = None,
         reported: Reported | None = None,
     ) -> None:
@@ -74,6 +77,7 @@ class LocalFleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._turn = asyncio.Lock()
+        self._wanted = confinement
         self.confinement = probe.NONE
 
     # Start and stop
@@ -89,7 +93,7 @@ class LocalFleet:
             Several tenants, nothing to keep them apart, and not told `unconfined`.
         """
         key = self._layout.open()
-        self.confinement = await probe.probe(self._layout.stage)
+        self.confinement = self._wanted or await probe.probe(self._layout.stage)
         edit = self._registry.apply(await asyncio.to_thread(self._registry.read))
         self._reported(self._registry.errors)
         self._refuse_mixing(len(edit.added))

@@ -185,7 +185,10 @@ def _become_gateway(plans: _socket.socket, control: _socket.socket, preload: lis
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGTERM)
     try:
         for name in preload:
-            __import__(name)
+            module, _, function = name.partition(":")
+            __import__(module)
+            if function:
+                getattr(sys.modules[module], function)()
         data, ancillary, _, _ = plans.recvmsg(MAX_PLAN, _socket.CMSG_SPACE(4 * MAX_DESCRIPTORS))
         if not data:
             os._exit(0)

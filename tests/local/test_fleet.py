@@ -4,7 +4,7 @@ import time
 
 from tenant_local.states import State
 
-from .conftest import Machine, ask, awake, digest_of
+from local_machine import Machine, ask, awake, digest_of
 
 
 async def test_wakes_answers_and_sleeps(machine: Machine) -> None:

@@ -23,7 +23,7 @@ def recipe() -> Recipe:
     folders = [*source_folders("tenant_gateway", "tenant_api", "openclaw_protocol"), *site_folders()]
     return Recipe(
         run=("module", "tenant_gateway"),
-        preload=("tenant_gateway.__main__",),
+        preload=("tenant_gateway.lean:import_lean", "tenant_gateway.process"),
         path=folders,
         read=[Path(folder) for folder in folders],
         inherits_socket=True,

@@ -16,7 +16,7 @@ class Recipe:
     env: Mapping[str, str] = field(default_factory=dict)
     """Variables that the runtime itself needs; they win over a template's."""
     preload: tuple[str, ...] = ()
-    """Modules that the launcher imports before it is confined."""
+    """Modules that the launcher imports before it is confined; MODULE:FUNCTION calls a function of it too."""
     path: Sequence[str] = ()
     """Folders put before the launcher's sys.path."""
     read: Sequence[Path] = ()

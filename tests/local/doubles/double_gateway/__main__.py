@@ -47,7 +47,13 @@ class Handler(BaseHTTPRequestHandler):
                 exec(text, names)
                 self.answer({"result": names["result"]})
             except BaseException as error:
-                self.answer({"error": type(error).__name__, "errno": getattr(error, "errno", None), "text": traceback.format_exc()})
+                self.answer(
+                    {
+                        "error": type(error).__name__,
+                        "errno": getattr(error, "errno", None),
+                        "text": traceback.format_exc(),
+                    }
+                )
         elif self.path == "/sh":
             done = subprocess.run(["/bin/sh", "-c", text], capture_output=True, text=True, timeout=20, check=False)
             self.answer({"code": done.returncode, "out": done.stdout, "err": done.stderr})
