@@ -16,6 +16,9 @@ from .follow import request_method
 from .pair import Detached, Pair, Side
 
 IN, OUT, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLONESHOT
+EDGE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+"""What a flowing side waits for. Edge-triggered: the kernel need not look again at each socket that was ready before. One
+read that does not fill the buffer has taken everything; RDHUP tells of an end that came together with the last bytes."""
 BUFFER_SIZE = 128 * 1024
 """Bytes moved by one read. Measured: below 64 KiB bulk costs more than HAProxy, above 128 KiB nothing is won."""
 DETACHED_LINGER = 5.0
@@ -143,6 +146,10 @@ class Pairs:
         self._ended(side)
         self.settle(side.pair)
 
+    def again(self, side: Side) -> None:
+        """Have a flowing side reported again if it has more input than one read took."""
+        self._epoll.modify(side.fd, EDGE)
+
     def stalled(self, side: Side, rest: memoryview) -> None:
         """Keep what a side had no room for, and stop reading its peer until it has."""
         side.pending = memoryview(bytes(rest))
@@ -179,12 +186,15 @@ class Pairs:
         """Put a side into the right table and tell epoll what to watch for."""
         if side.dead:
             return
-        if side.flows:
+        if side.flows and not side.pending:
             self.flowing[side.fd] = side
             self.careful.pop(side.fd, None)
-        else:
-            self.careful[side.fd] = side
-            self.flowing.pop(side.fd, None)
+            # Also when it is armed already: an edge may have passed while it was handled, and this reports it again.
+            side.armed = EDGE
+            self._epoll.modify(side.fd, EDGE)
+            return
+        self.careful[side.fd] = side
+        self.flowing.pop(side.fd, None)
         # Hang-ups are reported for an empty mask too, again and again: one-shot disarms them after the first (trap 8).
         events = (IN if side.readable else 0) | (OUT if side.pending else 0) or ONESHOT
         if events != side.armed:

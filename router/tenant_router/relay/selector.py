@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from .follow import SIZES, WHOLE_TEXT
 from .pair import NEVER, Detached, Pair, Side
-from .pairs import IN, ONESHOT, OUT, Pairs
+from .pairs import BUFFER_SIZE, IN, ONESHOT, OUT, Pairs
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -182,7 +182,12 @@ class RelaySelector(selectors.EpollSelector):
                     elif side.looked < second:
                         pairs.look(side, view[:size])
                         leave = True
-                    elif left or buffer[0] != WHOLE_TEXT or sizes[buffer[1]] != size:
+                    elif left or buffer[0] != WHOLE_TEXT:
+                        side.advance(buffer, size)
+                    # `advance` for exactly one whole frame, without the call.
+                    elif (whole := sizes[buffer[1]]) != size and (
+                        whole >= 0 or (buffer[2] << 8 | buffer[3]) - whole != size
+                    ):
                         side.advance(buffer, size)
                     peer = side.peer
                     try:
@@ -196,6 +201,8 @@ class RelaySelector(selectors.EpollSelector):
                         continue
                     if sent != size:
                         pairs.stalled(peer, view[sent:size])
+                    elif size == BUFFER_SIZE:
+                        pairs.again(side)
                 else:
                     pairs.event(side, events)
                     leave = True
