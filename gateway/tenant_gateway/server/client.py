@@ -108,8 +108,13 @@ class Client:
     def _connect(self, payload: bytes) -> None:
         try:
             request = parse_connect(payload)
+        except Rejection as rejection:
+            self._reject(rejection)
+            return
+        try:
             self._admit(request.params)
         except Rejection as rejection:
+            rejection.request_id = request.id
             self._reject(rejection)
             return
         self._timer.cancel()
