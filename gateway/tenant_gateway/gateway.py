@@ -22,7 +22,7 @@ from tenant_gateway.methods import registry
 from tenant_gateway.server.client import Client, event_head
 from tenant_gateway.settings import Settings
 from tenant_gateway.storage.database import open_database
-from tenant_gateway.storage.runs import RunStore
+from tenant_gateway.storage.runs import QUEUED, RunRecord, RunStore
 from tenant_gateway.storage.sessions import SessionStore
 from tenant_gateway.storage.transcripts import TranscriptStore
 
@@ -52,6 +52,7 @@ class Gateway:
         self.presence_version = 1
         self.draining = False
         self._lanes: Lanes | None = None
+        self._waiting: list[RunRecord] = []
         self._interrupted_runs()
 
     @property
@@ -77,14 +78,31 @@ class Gateway:
         return secret
 
     def _interrupted_runs(self) -> None:
-        """Close what a gateway before this one left open: its message is in the transcript, its answer never came."""
-        for record in self.runs.unfinished():
+        """Take up what a gateway before this one left: what waited goes on waiting, what had begun is closed.
+
+        A turn that had begun is not begun again, since its tools may have done half of their work; its message is in the
+        transcript.
+        """
+        self.runs.prune()
+        records = self.runs.unfinished()
+        self._waiting = [record for record in records if record.status == QUEUED]
+        for record in records:
+            if record.status == QUEUED:
+                continue
             outcome = {"error": "interrupted by a gateway restart", "stopReason": "restart"}
             self.runs.finish(record.run_id, "error", outcome)
             session = self.sessions.get(record.session_key)
             if session is not None:
                 session.state.update(status="failed", abortedLastRun=True, lastRunId=record.run_id)
                 self.sessions.save(session)
+
+    def resume(self) -> None:
+        """Begin what waits since the gateway before this one."""
+        if self._waiting:
+            from tenant_gateway.agent.accept import resume
+
+            resume(self, self._waiting)
+            self._waiting = []
 
     # Requests
 

@@ -115,6 +115,7 @@ async def _serve(settings: Settings, config: Config, listener: socket.socket) ->
     # What was made at start lives as long as the process: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    gateway.resume()
     background = [
         loop.create_task(watch(settings.config_path, stamp(settings.config_path), gateway.reload)),
         loop.create_task(_tick(gateway)),

@@ -202,3 +202,21 @@ async def test_a_dead_model_is_told_as_an_error(native: NativeGateway) -> None:
     assert end["errorDetail"]["provider"] == "fake"
     assert (await client.call("chat.history", {"sessionKey": "main"}))["sessionInfo"]["status"] == "failed"
     await asyncio.wait_for(client.close(), 5)
+
+
+async def test_what_waited_at_kill_9_is_answered_after_the_start(native: NativeGateway, llm: FakeLLM) -> None:
+    await native.start()
+    client = await native.operator()
+    await client.chat("HOLD the first of them")
+    waiting = await client.chat("and this one waits")
+    pending = (await client.call("chat.history", {"sessionKey": "main"}))["pendingInputs"]
+    assert [item["runId"] for item in pending["items"]] == [waiting]
+    await native.kill()
+    await native.start()
+    client = await native.operator()
+    waited = await client.call("agent.wait", {"runId": waiting, "timeoutMs": 10_000})
+    assert waited["status"] == "ok"
+    history = await client.call("chat.history", {"sessionKey": "main"})
+    roles = [message["role"] for message in history["messages"]]
+    assert roles == ["user", "user", "assistant"]
+    await client.close()

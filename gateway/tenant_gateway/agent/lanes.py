@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
+from tenant_gateway.agent.accept import begin
 from tenant_gateway.agent.runs import Run
 from tenant_gateway.methods.registry import RequestError
 
@@ -88,6 +89,8 @@ class Lanes:
 
     def _start(self, lane: _Lane, run: Run) -> None:
         lane.current = run
+        if not run.recorded:
+            begin(run)
         run.task = asyncio.get_running_loop().create_task(self._drive(lane, run))
 
     async def _drive(self, lane: _Lane, run: Run) -> None:
@@ -132,10 +135,12 @@ class Lanes:
     async def stop(self) -> None:
         """Stop all runs and wait for their end."""
         tasks: list[asyncio.Task[Any]] = []
+        for lane in self._lanes.values():
+            lane.waiting.clear()  # on disk they wait for the next start
         for run in tuple(self._runs.values()):
             if run.task is not None:
                 tasks.append(run.task)
-            self.abort(run, "restart")
+                run.abort("restart")
         if tasks:
             await asyncio.wait(tasks, timeout=5.0)
 

@@ -24,7 +24,13 @@ class Run:
     """A run that was accepted. `outcome` is done when it has ended."""
 
     def __init__(
-        self, gateway: Gateway, run_id: str, session_key: str, session_id: str, message: dict[str, Any]
+        self,
+        gateway: Gateway,
+        run_id: str,
+        session_key: str,
+        session_id: str,
+        message: dict[str, Any],
+        options: dict[str, Any],
     ) -> None:
         self.gateway = gateway
         self.id = run_id
@@ -32,8 +38,10 @@ class Run:
         self.session_id = session_id
         self.message = message
         """The user's message as the transcript has it."""
-        self.options: dict[str, Any] = {}
+        self.options = options
         """What the request asked for: model, thinking, timeoutMs, extraSystemPrompt, …."""
+        self.recorded = False
+        """Whether the message is in the transcript; one that waits is not yet."""
         self.started_at = 0
         self.text = ""
         """The answer so far."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from tenant_gateway.methods.chat import submit
+from tenant_gateway.agent.accept import accept
 from tenant_gateway.methods.registry import ADMIN, Call, RequestError, require_scope
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, canonical_key, now_ms
 
@@ -34,7 +34,8 @@ async def agent(call: Call) -> dict[str, Any]:
         options["model"] = f"{provider}/{options.get('model', '')}"
     if (seconds := call.number("timeout", 0)) > 0:
         options["timeoutMs"] = seconds * 1000
-    run = submit(call, key, run_id, message, options)
+    sender = call.client.describe()
+    run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
     accepted_at = now_ms()
     call.respond(
         {

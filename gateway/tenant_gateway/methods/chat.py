@@ -7,11 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from tenant_gateway.agent.runs import Run
+from tenant_gateway.agent.accept import accept
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import defaults, session_row
-from tenant_gateway.storage.database import transaction
-from tenant_gateway.storage.sessions import Session, canonical_key, now_ms
+from tenant_gateway.storage.sessions import Session, canonical_key
 from tenant_gateway.storage.transcripts import Entry
 
 _DEFAULT_LIMIT: Final = 200
@@ -33,7 +32,8 @@ def send(call: Call) -> dict[str, Any]:
     if not message.strip() and not attachments:
         raise RequestError("message or attachment required")
     options = {name: call.params[name] for name in ("thinking", "timeoutMs") if call.params.get(name) is not None}
-    submit(call, key, run_id, message, options)
+    sender = call.client.describe()
+    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
     return {"runId": run_id, "status": "started"}
 
 
@@ -50,30 +50,6 @@ def known_run(call: Call, run_id: str) -> dict[str, Any] | None:
         if outcome.get(name) is not None:
             known[name] = outcome[name]
     return known
-
-
-def submit(call: Call, key: str, run_id: str, message: str, options: dict[str, Any]) -> Run:
-    """Write a message down and start its run, or queue it.
-
-    Raises:
-        RequestError: the session's queue is full.
-    """
-    gateway = call.gateway
-    lanes = gateway.lanes
-    lanes.check_room(key)
-    content: dict[str, Any] = {"role": "user", "content": message, "timestamp": now_ms()}
-    content["idempotencyKey"] = f"{run_id}:user"
-    with transaction(gateway.database):
-        session = gateway.sessions.ensure(key)
-        gateway.sessions.touch(session, interaction=True)
-        gateway.sessions.save(session)
-        record = {**content, "sender": call.client.describe()}
-        gateway.transcripts.append(session.session_id, record, run_id, f"{run_id}:user")
-        gateway.runs.accept(run_id, key, session.session_id, {"method": call.method, **options})
-    run = Run(gateway, run_id, key, session.session_id, content)
-    run.options = options
-    lanes.submit(run)
-    return run
 
 
 def history(call: Call) -> dict[str, Any]:

@@ -11,8 +11,12 @@ _KEPT: Final = 7 * 24 * 3600 * 1000
 """Milliseconds for which a finished run answers a repeated request; clients repeat within minutes."""
 
 
+QUEUED: Final = "queued"
+STARTED: Final = "started"
+
+
 class RunRecord(msgspec.Struct):
-    """A row of `runs`. `status` is `started` until it ends as `ok`, `error`, `timeout` or `aborted`."""
+    """A row of `runs`. `status` is `queued` or `started` until it ends as `ok`, `error`, `timeout` or `aborted`."""
 
     run_id: str
     session_key: str
@@ -35,18 +39,21 @@ class RunStore:
         row = self._connection.execute("SELECT * FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         return None if row is None else _record(row)
 
-    def accept(self, run_id: str, session_key: str, session_id: str, request: dict[str, Any]) -> RunRecord:
-        """Record that a run was accepted.
+    def accept(self, run_id: str, session_key: str, session_id: str, request: dict[str, Any], status: str) -> None:
+        """Record that a run was accepted, with all that it takes to begin it later.
 
         Raises:
             sqlite3.IntegrityError: a run with this id is there already.
         """
-        record = RunRecord(run_id, session_key, session_id, request, "started", now_ms(), None, None)
         self._connection.execute(
             "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)",
-            (run_id, session_key, session_id, msgspec.json.encode(request), record.status, record.accepted_at),
+            (run_id, session_key, session_id, msgspec.json.encode(request), status, now_ms()),
         )
-        return record
+
+    def start(self, run_id: str, session_id: str) -> None:
+        """Record that a queued run has begun."""
+        query = "UPDATE runs SET status = ?, session_id = ? WHERE run_id = ? AND ended_at IS NULL"
+        self._connection.execute(query, (STARTED, session_id, run_id))
 
     def finish(self, run_id: str, status: str, outcome: dict[str, Any]) -> None:
         """Record how a run ended."""
