@@ -2,7 +2,6 @@
 
 import os
 import time
-import uuid
 
 import msgspec
 
@@ -18,8 +17,7 @@ class Challenge(msgspec.Struct, frozen=True):
     @classmethod
     def new(cls, now_ms: int | None = None) -> "Challenge":
         """Make a challenge with a fresh random nonce, a UUID as upstream's."""
-        nonce = uuid.UUID(bytes=os.urandom(16), version=4)
-        return cls(str(nonce), time.time_ns() // 1_000_000 if now_ms is None else now_ms)
+        return cls(_random_uuid(), time.time_ns() // 1_000_000 if now_ms is None else now_ms)
 
     @classmethod
     def parse(cls, data: bytes | str) -> "Challenge":
@@ -40,3 +38,12 @@ class Challenge(msgspec.Struct, frozen=True):
     def event(self) -> bytes:
         """The frame as sent to a client."""
         return frames.event("connect.challenge", {"nonce": self.nonce, "ts": self.ts})
+
+
+def _random_uuid() -> str:
+    # RFC 9562, section 5.4. The uuid module would do the same, and take 2 ms of a gateway's start to be imported.
+    data = bytearray(os.urandom(16))
+    data[6] = data[6] & 0x0F | 0x40
+    data[8] = data[8] & 0x3F | 0x80
+    text = data.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,6 +1,5 @@
 """`connect`, the first request of a client: read strictly, refused with upstream's own words."""
 
-import json
 from typing import Annotated, Any, Final, Literal, NoReturn
 
 import msgspec
@@ -149,6 +148,8 @@ _decode: Final = msgspec.json.Decoder().decode
 
 def _decode_as_javascript(data: bytes | str) -> Any:
     """Decode what msgspec refuses and `JSON.parse` takes: lone surrogates, enormous numbers, broken UTF-8."""
+    import json  # a start has no time for what only a broken or very rare message needs
+
     text = data if isinstance(data, str) else data.decode(errors="replace")
     try:
         # A surrogate half can be written as an escape, but nobody can send it on: it becomes U+FFFD as in a browser.
@@ -191,7 +192,7 @@ def _request_id(frame: dict[str, Any]) -> str:
     if not usual:
         problems = schema.describe_errors(schema.REQUEST_FRAME, frame)
         if problems is not None:
-            raise InvalidFrame(problems, request_id if isinstance(request_id, str) and request_id else "invalid")
+            raise InvalidFrame(problems, request_id)
     assert isinstance(request_id, str)
     return request_id
 

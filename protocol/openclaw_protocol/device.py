@@ -13,7 +13,6 @@ from openclaw_protocol.rejections import (
     DeviceIdMismatch,
     DeviceNonceMismatch,
     DeviceNonceRequired,
-    DevicePublicKeyInvalid,
     DeviceSignatureExpired,
     DeviceSignatureInvalid,
 )
@@ -35,7 +34,7 @@ def verify_device(params: ConnectParams, challenge: Challenge, now_ms: int) -> N
 
     Raises:
         DeviceRefused: the first of `DeviceIdMismatch`, `DeviceSignatureExpired`, `DeviceNonceRequired`,
-            `DeviceNonceMismatch`, `DeviceSignatureInvalid` that applies, or `DevicePublicKeyInvalid`.
+            `DeviceNonceMismatch`, `DeviceSignatureInvalid` that applies.
     """
     device = params.device
     if device is None:
@@ -67,10 +66,11 @@ def signed_text(
 ) -> bytes:
     """The bytes a device signs; version 3 also covers platform and device family."""
     if isinstance(client, ClientInfo):
-        client_id, mode, platform, family = client.id, client.mode, client.platform, client.device_family
+        client_id, mode = str(client.id), str(client.mode)
+        platform, family = client.platform, client.device_family
     else:
         client_id, mode = client["id"], client["mode"]
-        platform, family = client.get("platform"), client.get("deviceFamily")
+        platform, family = client["platform"], client.get("deviceFamily")
     fields = [f"v{version}", device_id, client_id, mode, role, ",".join(scopes), str(signed_at), token, nonce]
     if version == 3:
         fields += [_normalize(platform), _normalize(family)]
@@ -123,7 +123,7 @@ def _is_signed(params: ConnectParams, device: DeviceClaim, nonce: str, public_ke
     try:
         key = Ed25519PublicKey.from_public_bytes(public_key)
     except ValueError:
-        raise DevicePublicKeyInvalid from None
+        return False
     for version in (3, 2):
         text = signed_text(
             params.client,

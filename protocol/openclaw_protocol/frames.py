@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from openclaw_protocol import schema
 from openclaw_protocol.clients import NonEmptyStr
 from openclaw_protocol.errors import Count, ErrorShape
 from openclaw_protocol.rejections import InvalidFrame
@@ -101,7 +102,21 @@ def parse_frame(data: bytes | str) -> Frame:
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise InvalidFrame(str(error), _claimed_id(data)) from None
+        raise _invalid_frame(data, str(error)) from None
+
+
+def _invalid_frame(data: bytes | str, problem: str) -> InvalidFrame:
+    import json  # a start has no time for what only a broken or very rare message needs
+
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return InvalidFrame("not JSON")
+    if not isinstance(value, dict):
+        return InvalidFrame("must be object")
+    if value.get("type") not in ("res", "event"):
+        problem = schema.describe_errors(schema.REQUEST_FRAME, value) or problem
+    return InvalidFrame(problem, value.get("id"))
 
 
 def request(id: str, method: str, params: dict[str, Any] | None = None) -> bytes:
@@ -131,12 +146,3 @@ def event(
     if state_version is not None:
         frame["stateVersion"] = state_version
     return _encode(frame)
-
-
-def _claimed_id(data: bytes | str) -> str:
-    try:
-        value = msgspec.json.decode(data)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return "invalid"
-    claimed = value.get("id") if isinstance(value, dict) else None
-    return claimed if isinstance(claimed, str) and claimed else "invalid"

@@ -1,6 +1,5 @@
 """hello-ok, the answer to `connect`: built by a gateway, and made fit for its client by the router in between."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -110,6 +109,8 @@ def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
     Raises:
         InvalidFrame: not a response to `connect`.
     """
+    import json  # never needed for what a gateway really sends
+
     try:
         text = frame if isinstance(frame, str) else frame.decode()
         answer = json.loads(text)

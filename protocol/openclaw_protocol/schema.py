@@ -4,12 +4,12 @@ Upstream validates with TypeBox 1.3 and passes its words on to the client, so th
 keywords, the limit of eight errors, the text of each. Only run for a message that the quick decoder did not accept.
 """
 
-import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from openclaw_protocol.clients import CLIENT_IDS, CLIENT_MODES
 
@@ -120,8 +120,7 @@ def describe_errors(schema: Schema, value: Any) -> str | None:
     return "; ".join(dict.fromkeys(texts))
 
 
-@dataclass(frozen=True, slots=True)
-class _Error:
+class _Error(msgspec.Struct, frozen=True):
     keyword: str
     path: str
     message: str
@@ -205,7 +204,7 @@ def _check_array(schema: Schema, path: str, value: list[Any], errors: list[_Erro
             _check(schema["items"], f"{path}/{index}", item, errors)
     if len(value) > schema.get("maxItems", len(value)):
         add("maxItems", f"must not have more than {schema['maxItems']} items")
-    if schema.get("uniqueItems") and len({json.dumps(item, sort_keys=True) for item in value}) != len(value):
+    if schema.get("uniqueItems") and len({_encode(item) for item in value}) != len(value):
         add("uniqueItems", "must not have duplicate items")
 
 
@@ -251,6 +250,8 @@ _TYPES: Final[dict[str, Callable[[Any], bool]]] = {
     "boolean": lambda value: isinstance(value, bool),
     "integer": _is_integer,
 }
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
 
 _JAVASCRIPT_INFINITY: Final = 2**1024
 
