@@ -19,16 +19,20 @@ TOKEN = "TOKEN"
 LAST_MODIFIED = "LAST-MODIFIED"
 """Stands for the file's own date, which an install sets, in recorded requests and answers."""
 UNSTABLE = frozenset({"date", "connection", "keep-alive", "transfer-encoding"})
-PATHS = """/ /chat /chat/main /chat/main/foo.bar /index.html /index.html/ /sessions /settings/plugins /plugins /plugins/
-/plugins/foo /plugins/ch_Zm9v /unknown /unknown.js /unknown.html /unknown.foo /assets /assets/ /assets/none.js /ui /ui/x /api /api/x
-/v1 /v1/models /j /j/x /approve /approve/abc /approve/a/b /focus /focus/x /share /share/card.png /share/x /share/session/abc
-/health/x /healthz/x /__openclaw__/ /__openclaw__/sw.js /__openclaw__/chat /__openclaw__/mcp-app /__openclaw__/worker
-/__openclaw__/worker/x /__openclaw__/worker-bundle/x /__openclaw__/worker-transfer/x /__openclaw__/worker-bootstrap/x
+PATHS = """
+/ /chat /chat/main /chat/main/foo.bar /index.html /index.html/ /sessions /settings/plugins /plugins /plugins/
+/plugins/foo /plugins/ch_Zm9v /unknown /unknown.js /unknown.html /unknown.foo /assets /assets/ /assets/none.js
+/ui /ui/x /api /api/x /v1 /v1/models /j /j/x /approve /approve/abc /approve/a/b /focus /focus/x /share
+/share/card.png /share/x /share/session/abc /health/x /healthz/x /__openclaw__/ /__openclaw__/sw.js
+/__openclaw__/chat /__openclaw__/mcp-app /__openclaw__/worker /__openclaw__/worker/x
+/__openclaw__/worker-bundle/x /__openclaw__/worker-transfer/x /__openclaw__/worker-bootstrap/x
 /__openclaw__/a2ui/ /__openclaw__/board/x /__openclaw__/plugins/control-ui/x /__openclaw__/plugin-icon/x
-/__openclaw__/workspace-icon/x /sessions/main/history /sessions/main/kill /tools/invoke /api/users/x/avatar /rpc
-/asset-manifest.json /manifest.webmanifest /sw.js /favicon.ico /favicon.svg /apple-touch-icon.png /social-card.png
-/themes/knot.css /fonts/ /fonts/LICENSE /cloud-provider-icons/LICENSE-devicon /file-icons/README.md /..%2f..%2fetc%2fpasswd
-/%00 /%zz.js /foo%2fbar /assets/..%2findex.html /x/control-ui-config.json /avatar /avatar/ /avatar/a/b""".split()
+/__openclaw__/workspace-icon/x /sessions/main/history /sessions/main/kill /tools/invoke /api/users/x/avatar
+/rpc /asset-manifest.json /manifest.webmanifest /sw.js /favicon.ico /favicon.svg /apple-touch-icon.png
+/social-card.png /themes/knot.css /fonts/ /fonts/LICENSE /cloud-provider-icons/LICENSE-devicon
+/file-icons/README.md /..%2f..%2fetc%2fpasswd /%00 /%zz.js /foo%2fbar /assets/..%2findex.html
+/x/control-ui-config.json /avatar /avatar/ /avatar/a/b
+"""
 ENCODINGS = ["gzip", "br", "gzip, deflate, br, zstd", "identity", "*", "br;q=0, gzip;q=0.5", "identity;q=0", "*;q=0", "deflate",
              "gzip;q=1.5", ""]  # fmt: skip
 ACCEPTS = ["text/html", "text/html;q=0", "text/*", "*/*", "application/xhtml+xml", "image/*", "text/html;level=1", "*/*;q=0",
@@ -47,10 +51,12 @@ CONDITIONS = [
     {"If-Modified-Since": LAST_MODIFIED, "Accept-Encoding": "*;q=0"},
 ]
 HOSTS = ["evil.example:80", "a@b", "a/b", "gw.example.com", "[::1]:99", "Gw.EXAMPLE.com:8443"]
-WITH_TOKEN = """/control-ui-config.json /__openclaw__/control-ui-config.json /__openclaw/control-ui-config.json /avatar/main
-/avatar/main?meta=1 /avatar/main?v=1 /avatar/BAD%20x?meta=1 /__openclaw__/plugin-icon/x /__openclaw__/plugin-activity-icon/x
-/__openclaw__/channel-avatar/x /__openclaw__/catalog-icon/x /__openclaw__/link-favicon/x /__openclaw__/plugin-theme-art/a/b/c/d
-/api/users/x/avatar / /chat /sw.js""".split()
+WITH_TOKEN = """
+/control-ui-config.json /__openclaw__/control-ui-config.json /__openclaw/control-ui-config.json /avatar/main
+/avatar/main?meta=1 /avatar/main?v=1 /avatar/BAD%20x?meta=1 /__openclaw__/plugin-icon/x
+/__openclaw__/plugin-activity-icon/x /__openclaw__/channel-avatar/x /__openclaw__/catalog-icon/x
+/__openclaw__/link-favicon/x /__openclaw__/plugin-theme-art/a/b/c/d /api/users/x/avatar / /chat /sw.js
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def cases(index: str) -> list[Case]:
     style = re.search(r'href="\.?(/assets/[^"]+\.css)"', index)[1]  # type: ignore[index]
     build = re.search(r'control-ui-build-id="([^"]+)"', index)[1]  # type: ignore[index]
     made = []
-    for path in [*PATHS, script, style, f"/a/b{script}", f"{script}.br", f"{script}.gz"]:
+    for path in [*PATHS.split(), script, style, f"/a/b{script}", f"{script}.br", f"{script}.gz"]:
         made += [Case("GET", path, {}), Case("GET", path, {"Accept": BROWSER})]
         made += [Case("GET", path, {"Accept": "application/json"}), Case("HEAD", path, {"Accept": BROWSER})]
     for path in ("/", "/chat", script, "/sw.js", "/favicon.ico", "/themes/knot.css"):
@@ -83,13 +89,15 @@ def cases(index: str) -> list[Case]:
         made += [Case("GET", f"{path}?{query}", {}) for query in queries]
     for path in (script, "/sw.js", "/", "/favicon.ico"):
         made += [Case(method, path, headers) for headers in CONDITIONS for method in ("GET", "HEAD")]
-    for path in WITH_TOKEN:
+    for path in WITH_TOKEN.split():
         for value in (None, f"Bearer {TOKEN}", "Bearer wrong", "Basic eDp5", f"bearer {TOKEN}"):
             headers = {} if value is None else {"Authorization": value}
             made += [Case(method, path, headers) for method in ("GET", "HEAD")]
     made += [Case("GET", "/unknown", {"Accept": value}) for value in ACCEPTS]
     made += [Case("GET", "/", {"Host": value}) for value in HOSTS]
-    made += [Case(method, path, {}) for path in ("/", "/chat", script) for method in ("POST", "PUT", "DELETE", "OPTIONS")]
+    made += [
+        Case(method, path, {}) for path in ("/", "/chat", script) for method in ("POST", "PUT", "DELETE", "OPTIONS")
+    ]
     return made
 
 
@@ -131,7 +139,10 @@ async def capture(port: int, token: str) -> dict[str, Any]:
     for case in cases(index):
         modified = (await ask(port, Case("GET", case.path, {}), token)).headers.get("last-modified", "")
         answer = await ask(port, case, token, modified or "Wed, 23 Sep 2026 16:33:12 GMT")
-        head = {name: value.replace(modified, LAST_MODIFIED) if modified else value for name, value in answer.headers.items()}
+        head = {
+            name: value.replace(modified, LAST_MODIFIED) if modified else value
+            for name, value in answer.headers.items()
+        }
         head = dict(sorted(head.items()))
         if head not in heads:
             heads.append(head)

@@ -18,7 +18,7 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
 from .control_ui_document import content_security_policy, document
-from .control_ui_files import CONTENT_TYPES, StaticFile, list_files
+from .control_ui_files import CONTENT_TYPES, PRECOMPRESSED, StaticFile, list_files
 from .control_ui_negotiation import accepts_html, content_encodings, unmodified
 from .control_ui_paths import Owner, extension, file_name, named_by_content, owner, share_target, versioned
 
@@ -84,7 +84,7 @@ class ControlUi:
 
     def _static(self, request: Request, path: str) -> Response | None:
         name = file_name(path)
-        if name is None:
+        if name is None or extension(name) in PRECOMPRESSED:
             return _plain(404, "Not Found")
         file = self._files.get(name)
         if name == "index.html":
@@ -99,13 +99,14 @@ class ControlUi:
 
     def _page(self, request: Request) -> Response:
         page = self._document
-        policy = content_security_policy(page.script_hashes, request.headers.get("host", ""), wasm=True)
         codings = content_encodings(_listed(request, "accept-encoding"), ("gzip",))
         if not codings:
-            return _not_acceptable({"Content-Security-Policy": policy})
+            return _not_acceptable()
         headers = {
             **SECURITY_HEADERS,
-            "Content-Security-Policy": policy,
+            "Content-Security-Policy": content_security_policy(
+                page.script_hashes, request.headers.get("host", ""), wasm=True
+            ),
             "Content-Type": CONTENT_TYPES[".html"],
             "Cache-Control": "no-cache",
             "Vary": "Accept-Encoding",
@@ -117,7 +118,7 @@ class ControlUi:
     def _file(self, request: Request, file: StaticFile) -> Response:
         codings = content_encodings(_listed(request, "accept-encoding"), file.representations)
         if not codings:
-            return _not_acceptable({})
+            return _not_acceptable()
         modified = min(file.modified, int(time.time()))
         headers = {
             **SECURITY_HEADERS,
@@ -174,5 +175,5 @@ def _no_picture() -> Response:
     return _plain(404, "Not Found", {"Cache-Control": "no-store"})  # there may be one when the gateway is awake
 
 
-def _not_acceptable(headers: dict[str, str]) -> Response:
-    return _plain(406, "Not Acceptable", {**headers, "Cache-Control": "no-store", "Vary": "Accept-Encoding"})
+def _not_acceptable() -> Response:
+    return _plain(406, "Not Acceptable", {"Cache-Control": "no-store", "Vary": "Accept-Encoding"})

@@ -13,7 +13,8 @@ from .control_ui_paths import extension, named_by_content
 
 CHUNK = 64 * 1024
 """Bytes read at a time: one hop to a thread per chunk, and what a reader who stops reading makes us hold."""
-_PRECOMPRESSED = {".br": "br", ".gz": "gzip"}
+PRECOMPRESSED = {".br": "br", ".gz": "gzip"}
+"""Content codings by the suffix of a file's compressed twin. Twins are never sent by their own names."""
 _COMPRESSIBLE = frozenset({".css", ".html", ".js", ".json", ".svg", ".txt", ".wasm", ".webmanifest"})
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -90,13 +91,13 @@ def list_files(root: Path) -> dict[str, StaticFile]:
                 sizes[path.relative_to(real).as_posix()] = (target, found)
     files: dict[str, StaticFile] = {}
     for name, (path, found) in sizes.items():
-        if extension(name) in _PRECOMPRESSED:
-            continue  # never by its own name
+        if extension(name) in PRECOMPRESSED:
+            continue
         file = files[name] = StaticFile(name, int(found.st_mtime))
         file.representations["identity"] = Representation(path, found.st_size)
         # Upstream keeps compressed twins of the files with hashed names only.
         if named_by_content(name) and extension(name) in _COMPRESSIBLE:
-            for suffix, coding in _PRECOMPRESSED.items():
+            for suffix, coding in PRECOMPRESSED.items():
                 if (twin := sizes.get(name + suffix)) is not None:
                     file.representations[coding] = Representation(twin[0], twin[1].st_size)
     return files
