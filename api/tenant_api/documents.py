@@ -16,6 +16,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scanner import Scanner, ScannerError
 
 MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 """Longest file. 10,000 tenants of ordinary size are 4 MB, which ruamel.yaml reads in 17 s."""
@@ -27,6 +28,10 @@ MAX_DEPTH: Final = 64
 """Levels of one document: that of a config, its resource around it, and room for a clear error."""
 
 FieldPath = tuple[str | int, ...]
+
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
+PARSER_ERRORS: Final = (YAMLError, RecursionError, ValueError, AttributeError, TypeError, LookupError, AssertionError)
+"""What ruamel.yaml raises for texts that are no YAML; some get exceptions that are no YAMLError."""
 
 _BOOLS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
@@ -100,18 +105,45 @@ def split_documents(text: str) -> list[tuple[int, str]]:
     return result
 
 
+class _BoundedScanner(Scanner):
+    """Stops where nesting gets deeper than any resource: the scanner's own time grows with its square."""
+
+    def fetch_flow_collection_start(self, TokenClass: Any, to_push: str) -> None:  # noqa: N803  (called by keyword)
+        super().fetch_flow_collection_start(TokenClass, to_push)
+        if len(self.flow_context) > MAX_DEPTH:
+            raise ScannerError(None, None, _TOO_DEEP, self.reader.get_mark())
+
+    def add_indent(self, column: int) -> bool:
+        deeper = bool(super().add_indent(column))
+        if len(self.indents) > MAX_DEPTH:
+            raise ScannerError(None, None, _TOO_DEEP, self.reader.get_mark())
+        return deeper
+
+
+def compose_nodes(text: str) -> Iterator[Node]:
+    """Yield the node trees of a text's documents.
+
+    Raises
+    ------
+    YAMLError, or another of `PARSER_ERRORS`
+        The text is no YAML, or nested too deep.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _BoundedScanner
+    yaml.composer.warn_double_anchors = False
+    yield from yaml.compose_all(text)
+
+
 def read_documents(text: str) -> Iterator[Document | DocumentError]:
     """Yield the documents of a text; what is wrong with one is yielded in its place. Empty documents are left out.
 
     After a syntax error nothing more of the text can be read. Never raises for any text.
     """
-    parser = YAML(typ="rt", pure=True)
-    nodes = parser.compose_all(text)
+    nodes = compose_nodes(text)
     while True:
         try:
             node = next(nodes, None)
-        except (YAMLError, RecursionError, ValueError, AttributeError, TypeError, LookupError, AssertionError) as error:
-            # ruamel.yaml answers some broken texts with exceptions that are no YAMLError.
+        except PARSER_ERRORS as error:
             yield _syntax_error(error)
             return
         if node is None:

@@ -38,6 +38,24 @@ def load_directory(path: Path | str, previous: Loaded | None = None) -> Loaded:
     return check_together(loader.loaded, previous)
 
 
+def yaml_files(root: Path) -> list[Path]:
+    """Return the files of a directory that are read, by name; a file stands for itself.
+
+    Raises
+    ------
+    OSError
+        The directory can't be read.
+    """
+    if root.is_file():
+        return [root]
+    with os.scandir(root) as entries:
+        return sorted(
+            Path(entry.path)
+            for entry in entries
+            if not entry.name.startswith(".") and Path(entry.name).suffix.lower() in SUFFIXES
+        )
+
+
 @dataclass(slots=True)
 class _Loader:
     root: Path
@@ -64,15 +82,8 @@ class _Loader:
                     self.add(file, line, document)
 
     def files(self) -> list[Path]:
-        if self.root.is_file():
-            return [self.root]
         try:
-            with os.scandir(self.root) as entries:
-                found = sorted(
-                    Path(entry.path)
-                    for entry in entries
-                    if not entry.name.startswith(".") and Path(entry.name).suffix.lower() in SUFFIXES
-                )
+            found = yaml_files(self.root)
         except OSError as error:
             self.error(self.root, f"can't be read: {error.strerror}", "name a directory with Tenant files")
             return []

@@ -21,6 +21,11 @@ ENV_NAME: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 USER_ID: Final = r"^[A-Za-z0-9][A-Za-z0-9._@|:+=/-]*$"
 
 
+def is_dns_label(text: str) -> bool:
+    """Tell whether a text is a DNS-1123 label (RFC 1123)."""
+    return len(text) <= MAX_LABEL and re.match(DNS_LABEL.removesuffix("$") + r"\Z", text) is not None
+
+
 def suggest_dns_label(text: str) -> str:
     """Return the DNS-1123 label nearest to what somebody wrote, or "my-tenant" if nothing of it can stay."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_LABEL].strip("-") or "my-tenant"

@@ -65,7 +65,7 @@ def _finding(details: ErrorDetails, model: type[BaseModel]) -> Finding:
         return _unknown_key(path, model)
     if kind == "missing":
         # The value may be given in clear under another key; that key's finding says so.
-        return Finding(path, "is missing", f"add {path[-1]}", of_key=True)
+        return Finding(path, "is missing", f"add {path[-1]}")
     if "problem" in context:
         at: Sequence[str | int] = context.get("at", ())
         return Finding((*path, *at), str(context["problem"]), str(context.get("hint", "")), of_key=of_key)

@@ -25,7 +25,7 @@ def parse_path(text: str) -> Path:
     position = 0
     while position < len(text):
         match = _SEGMENT.match(text, position)
-        if match is None or (position and match.group("plain") and text[position] != "."):
+        if match is None or (match.group("plain") and (text[position] == ".") != (position > 0)):
             raise ValueError(f"is no config path at character {position + 1}")
         quoted = match.group("quoted")
         segments.append(_literal(json.loads(quoted)) if quoted else match.group("plain"))

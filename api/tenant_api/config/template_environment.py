@@ -39,9 +39,13 @@ def _plain(value: object) -> object:
     return value
 
 
+def _refuse_value(value: object) -> object:
+    raise UndefinedError(f"a {type(value).__name__} can't be written")
+
+
 def to_json(value: object) -> str:
     """Return a value as JSON that is valid in JSON5, in and out of quotes."""
-    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=dict, allow_nan=False)
+    text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"), default=_refuse_value, allow_nan=False)
     for char, escape in _STRING_ESCAPES.items():
         text = text.replace(char, escape)
     return text

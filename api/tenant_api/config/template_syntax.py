@@ -108,7 +108,7 @@ def _rewrite(order: list[nodes.Node], text: str) -> None:
     outputs: list[tuple[nodes.Output, list[nodes.Expr]]] = []
     for node in order:
         if isinstance(node, nodes.For):
-            cost = sum(1 for child in node.body for _ in child.find_all(nodes.Node)) + len(node.body)
+            cost = 1 + len(node.body) + sum(1 for child in node.body for _ in child.find_all(nodes.Node))
             assert isinstance(node.iter, nodes.Expr)
             node.iter = _filter(node.iter, "_counted", nodes.Const(cost), line=node.lineno)
         elif isinstance(node, nodes.Output):
