@@ -210,7 +210,8 @@ def _addition(place: _Place, entry: TokenEntry) -> str:
             return _insert(text, _end(value.value[-1]), ", " + _flow(entry, quoted))
         listed = f"[{_flow(entry, quoted)}]"
         if value is not None:
-            return text[: value.start_mark.index] + listed + text[value.end_mark.index :]
+            start = value.start_mark.index
+            return text[:start] + (" " if text[start - 1] == ":" else "") + listed + text[value.end_mark.index :]
         _, last = place.spec.value[-1]
         return _insert(text, _end(last), f", {json.dumps('tokens') if quoted else 'tokens'}: {listed}")
     if isinstance(value, SequenceNode) and value.value:

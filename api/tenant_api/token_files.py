@@ -93,7 +93,7 @@ def _replace(file: Path, before: str, after: str) -> None:
     target = file.resolve()  # a link stays a link
     status = target.stat()
     # The dot keeps the loader and its watcher from taking it for one of theirs.
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    draft = target.with_name(f".{secrets.token_hex(8)}.tmp")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as stream:
