@@ -12,6 +12,9 @@ FIRST = "[Tue 2026-11-24 08:44 UTC] hello there\n\nRuntime: agent=main | session
 CONTEXT = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nActive exec sessions:\nnone\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>"
 
 
+SENDER = 'Conversation info: ⟦openclaw:ctx⟧\n```json\n{"sender":{"id":"cb2c","name":"anna"}}\n```\n\nhello there'
+
+
 def user(text: str) -> dict[str, object]:
     return {"role": "user", "content": text}
 
@@ -22,6 +25,11 @@ def blocks(text: str) -> dict[str, object]:
 
 def test_finds_the_users_words_before_upstreams_context() -> None:
     assert read_turn([{"role": "system", "content": "x"}, user(FIRST), blocks(CONTEXT)]) == Turn("hello there")
+
+
+def test_finds_the_users_words_behind_the_senders_name() -> None:
+    assert read_turn([user(SENDER), blocks(CONTEXT)]) == Turn("hello there")
+    assert read_turn([user("[Tue 2026-11-24 08:44 UTC] " + SENDER), blocks(CONTEXT)]) == Turn("hello there")
 
 
 def test_older_turns_do_not_count() -> None:

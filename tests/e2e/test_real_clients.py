@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from world import World
+from e2e_world import World
 
 from deadlines import eventually
 from openclaw_tenancy.demo.client import GatewayClient

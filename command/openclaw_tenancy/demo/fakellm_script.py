@@ -28,7 +28,9 @@ TOKEN_SECONDS = 0.01
 
 _INTERNAL = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>"
 """How the message starts that OpenClaw 2026.9.6 puts behind the user's own."""
-_STAMP = re.compile(r"\A\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d[^\]]*\] ")
+_BEFORE = re.compile(
+    r"\A(?:\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d[^\]]*\] |[\w ]+: ⟦openclaw:ctx⟧\n```json\n.*?\n```\n\n)+", re.DOTALL
+)
 _RUNTIME = re.compile(r"\n\nRuntime: agent=.*\Z", re.DOTALL)
 """What it writes before and behind the user's words in a session's messages."""
 
@@ -82,7 +84,7 @@ def read_turn(messages: Sequence[Mapping[str, Any]]) -> Turn:
     own = (item for item in reversed(texts) if not item[1].startswith(_INTERNAL))
     at, text = next(own, (len(messages) - 1, ""))
     results = [result for message in messages[at + 1 :] for result in _tool_results(message)]
-    return Turn(_RUNTIME.sub("", _STAMP.sub("", text)), tuple(results))
+    return Turn(_RUNTIME.sub("", _BEFORE.sub("", text)), tuple(results))
 
 
 def reply_to(turn: Turn) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -111,12 +112,17 @@ async def _apart(display: Display, up: Machine, people: dict[str, Person], llm: 
         display.good(f"one letter wrong: “{refused.error.message}”")
     if ((await up.tenant("bert"))["wakes"], (await up.tenant("anna"))["wakes"]) != before:
         raise DemoFailed("a wrong token woke somebody")
-    text = 'TOOL:exec {"command": "cat %s/tenants/bert/config/openclaw.json || echo refused"}' % up.data  # noqa: UP031
-    async with GatewayClient(up.url, people["anna"].token) as client:
-        answer = "".join([piece async for piece in client.chat(text)])
-    if "refused" not in answer or "LLM_KEY" in answer:
-        raise DemoFailed(f"anna's agent was answered {answer!r}")
-    display.good("anna's agent, asked to read bert's config by its exec tool, can't")
+    if display.tenants["bert"].runtime == "openclaw":
+        await _try_to_read(display, up, people["bert"], up.data / "tenants" / "anna" / "config" / "openclaw.json")
+
+
+async def _try_to_read(display: Display, up: Machine, person: Person, path: Path) -> None:
+    call = json.dumps({"command": f"cat {path} || echo refused"})
+    async with GatewayClient(up.url, person.token) as client:
+        answer = "".join([piece async for piece in client.chat(f"TOOL:exec {call}")])
+    if "refused" not in answer or "gateway" in answer:
+        raise DemoFailed(f"{person.name}'s agent was answered {answer!r}")
+    display.good(f"{person.name}'s agent, told to `cat {path.name}` of the other by its exec tool, can't")
 
 
 async def _sleep_and_wake(display: Display, up: Machine, anna: Person, pids: set[int]) -> dict[str, str]:
