@@ -78,9 +78,15 @@ def parse_documents(text: str) -> Iterator[ParsedDocument]:
             finding = Finding(document.field, document.message, document.hint)
             yield ParsedDocument("", "", None, None, (Located(finding, document.position),))
         else:
-            parsed = parse_document(document)
-            if parsed is not None:
-                yield parsed
+            for part in document.listed("items") if _is_list(document.value) else [document]:
+                parsed = parse_document(part)
+                if parsed is not None:
+                    yield parsed
+
+
+def _is_list(value: object) -> bool:
+    """Tell whether a value is what `kubectl get -o yaml` wraps several resources in."""
+    return isinstance(value, dict) and value.get("apiVersion") == "v1" and value.get("kind") == "List"
 
 
 def parse_document(document: Document) -> ParsedDocument | None:

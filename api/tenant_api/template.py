@@ -221,7 +221,10 @@ class TenantTemplateSpec(ApiModel):
     """OpenClaw config as JSON5 text, a jinja2 template over tenant.name, tenant.userId, tenant.labels, tenant.annotations."""
     protected: Annotated[list[ConfigPath], Field(max_length=256)] = Field(default_factory=list)
     """Config paths that no tenant's overlay may touch, e.g. `models.providers` or `models.providers.*.baseUrl`."""
-    env: Annotated[list[EnvVar], Field(max_length=256)] = Field(default_factory=list)
+    env: Annotated[list[EnvVar], Field(max_length=256)] = Field(
+        default_factory=list,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
     """Environment of the gateway."""
     resources: ResourceRequirements = ResourceRequirements()
     """What the gateway gets of the machine."""

@@ -133,7 +133,19 @@ class TenantSpec(ApiModel):
     """The user as the cloud backend knows him. Never changes."""
     template_ref: TemplateRef
     """The template that the tenant is made from."""
-    tokens: Annotated[list[Token], Field(max_length=MAX_TOKENS)] = Field(default_factory=list)
+    tokens: Annotated[list[Token], Field(max_length=MAX_TOKENS)] = Field(
+        default_factory=list,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["name"],
+            **cel(
+                (
+                    "self.all(a, self.exists_one(b, a.sha256 == b.sha256))",
+                    "one token is listed twice: remove one of the two entries with the same sha256",
+                )
+            ),
+        },
+    )
     """Tokens that open this tenant; several are valid at once, so that one can be replaced without a gap."""
     config: JsonObject = Field(default_factory=dict, json_schema_extra=PRESERVE_UNKNOWN)
     """Overlay on the template's OpenClaw config: objects merge, lists and scalars replace, null removes."""

@@ -94,6 +94,14 @@ def test_bombs_are_refused_in_bounded_time(text: str) -> None:
     assert time.process_time() - started < 20  # 3 s here at most, for 60,000 aliases
 
 
+def test_a_file_of_empty_documents_is_read_at_once() -> None:
+    started = time.process_time()
+    assert [document for _, part in split_documents("--- # c\n\n" * 20_000) for document in read_documents(part)] == []
+    assert time.process_time() - started < 2  # 0.05 s here
+    assert one("---\n# a # b\n# c\nd: 1 # e\n").value == {"d": 1}
+    assert isinstance(next(iter(read_documents("---#x\n"))), Document)
+
+
 def test_positions_lead_to_keys_and_values() -> None:
     document = one("# c\nspec:\n  tokens:\n    - name: a\n      sha256: b\n  config: |2\n\n     x\n")
     assert document.position(("spec", "tokens", 0, "sha256")) == Position(5, 15)

@@ -159,6 +159,18 @@ def test_secrets_are_read(directory: Path) -> None:
     assert "ZA==" not in repr(loaded.secrets["keys"])
 
 
+def test_what_kubectl_exports_loads_again(directory: Path) -> None:
+    def item(text: str) -> str:
+        return "- " + text.replace("\n", "\n  ").rstrip() + "\n"
+
+    text = "apiVersion: v1\nkind: List\nmetadata: {resourceVersion: ''}\nitems:\n"
+    text += item(tenant("dan", "d")) + item(tenant("eve", "e").replace('"42"', "42"))
+    (directory / "40-export.yaml").write_text(text)
+    loaded = load_directory(directory)
+    assert "dan" in loaded.tenants
+    assert (only(loaded).name, only(loaded).line, only(loaded).column) == ("eve", 17, 13)
+
+
 def test_odd_files_are_reported(directory: Path) -> None:
     os.mkfifo(directory / "40-fifo.yaml")
     (directory / "41-latin.yaml").write_bytes(b"a: 1\nb: \xe4\n")
