@@ -10,7 +10,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -24,11 +24,16 @@ from tenant_gateway.settings import Settings
 from tenant_gateway.storage.database import open_database
 from tenant_gateway.storage.runs import QUEUED, RunRecord, RunStore
 from tenant_gateway.storage.sessions import SessionStore
-from tenant_gateway.storage.transcripts import TranscriptStore
+from tenant_gateway.storage.transcripts import Entry, TranscriptStore
+from tenant_gateway.suspension import ACCEPTING, PREPARED, Suspension
 
 if TYPE_CHECKING:
     from tenant_gateway.agent.lanes import Lanes
     from tenant_gateway.server.listener import ServerProtocol
+    from tenant_gateway.tools.processes import Processes
+
+
+_STARTS_WORK: Final = frozenset({"chat.send", "agent", "sessions.send", "sessions.create", "cron.run", "tools.invoke"})
 
 
 class Gateway:
@@ -51,7 +56,9 @@ class Gateway:
         self.health_version = 1
         self.presence_version = 1
         self.draining = False
+        self.suspension = Suspension(self)
         self._lanes: Lanes | None = None
+        self._processes: Processes | None = None
         self._waiting: list[RunRecord] = []
         self._interrupted_runs()
 
@@ -68,6 +75,20 @@ class Gateway:
     def active_runs(self) -> int:
         """How many runs are queued or under way."""
         return 0 if self._lanes is None else self._lanes.count()
+
+    @property
+    def background_processes(self) -> int:
+        """How many commands of the agent run in the background."""
+        return 0 if self._processes is None else self._processes.running
+
+    @property
+    def processes(self) -> Processes:
+        """The commands that the agent runs. Imported when the first one starts."""
+        if self._processes is None:
+            from tenant_gateway.tools.processes import Processes
+
+            self._processes = Processes()
+        return self._processes
 
     def _secret(self) -> bytes:
         row = self.database.execute("SELECT value FROM meta WHERE name = 'secret'").fetchone()
@@ -117,7 +138,9 @@ class Gateway:
 
     def not_ready_reason(self) -> str | None:
         """Return why no new client should come, in the words of `/readyz`; None when it may."""
-        return "gateway-draining" if self.draining else None
+        if self.draining:
+            return "gateway-draining"
+        return None if self.suspension.phase == ACCEPTING else "gateway-suspending"
 
     def welcome(self, client: Client, request_id: str) -> bytes:
         """Return hello-ok for a client that was let in, and count it in."""
@@ -160,11 +183,18 @@ class Gateway:
         client.send(error_response(request.id, error))
 
     def _check_phase(self, method: str) -> None:
-        if self.draining and method in ("chat.send", "agent", "sessions.send"):
+        """Refuse new work while the gateway finishes what it has; when prepared for suspension, refuse everything."""
+        phase = self.suspension.phase
+        if self.draining:
+            reason, operation, phase, fenced = "gateway-restarting", "restart", "draining", method in _STARTS_WORK
+        else:
+            reason, operation = "gateway-suspending", "suspension"
+            fenced = phase != ACCEPTING and (phase == PREPARED or method in _STARTS_WORK)
+        if fenced and not method.startswith("gateway.suspend."):
             raise registry.RequestError(
-                f"{method} unavailable during gateway restart",
+                f"{method} unavailable during gateway {operation}",
                 UNAVAILABLE,
-                {"method": method, "reason": "gateway-restarting", "phase": "draining"},
+                {"method": method, "reason": reason, "phase": phase},
                 retryable=True,
                 retry_after_ms=1000,
             )
@@ -177,6 +207,27 @@ class Gateway:
             head = event_head(name, msgspec.json.encode(payload), state_version)
             for client in tuple(self.clients):
                 client.send_event(head)
+
+    def tell_message(self, key: str, entry: Entry) -> None:
+        """Tell of a new message those who watch this session, or all sessions."""
+        watchers = [client for client in self.clients if client.watches_sessions or key in client.watched_keys]
+        if watchers:
+            from tenant_gateway.methods.session_events import message_event
+
+            self._send(watchers, "session.message", message_event(self, key, entry))
+
+    def tell_session(self, key: str, reason: str, **more: Any) -> None:
+        """Tell of a changed session those who watch the sessions (`sessions.subscribe`)."""
+        watchers = [client for client in self.clients if client.watches_sessions]
+        if watchers:
+            from tenant_gateway.methods.session_events import changed_event
+
+            self._send(watchers, "sessions.changed", changed_event(self, key, reason, more))
+
+    def _send(self, clients: list[Client], name: str, payload: Any) -> None:
+        head = event_head(name, msgspec.json.encode(payload))
+        for client in clients:
+            client.send_event(head)
 
     def state_version(self) -> dict[str, int]:
         """Return the counters beside health and presence."""
@@ -222,4 +273,6 @@ class Gateway:
         deadline = time.monotonic() + 1.0
         while self.clients and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
+        if self._processes is not None:
+            await self._processes.stop()
         self.database.close()

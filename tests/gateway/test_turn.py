@@ -122,7 +122,7 @@ async def test_abort_keeps_what_was_said(operator: Operator) -> None:
 
 async def test_sessions_run_at_once_and_each_in_order(operator: Operator, llm: FakeLLM) -> None:
     first = await operator.chat("HOLD the first of them", session="a")
-    second = await operator.chat("second", session="a")
+    second = await operator.chat("second", session="a", queueMode="followup")
     other = await operator.chat("other", session="b")
     assert (await operator.ended(other))["state"] == "final"
     assert states(operator, second) == []

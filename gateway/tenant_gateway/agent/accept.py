@@ -48,10 +48,14 @@ def accept(
         gateway.sessions.save(session)
         request = {"method": method, "message": message, "options": options}
         gateway.runs.accept(run_id, key, session.session_id, request, STARTED if idle else QUEUED)
+        entry = None
         if idle:
-            gateway.transcripts.append(session.session_id, message, run_id, message["idempotencyKey"])
+            entry = gateway.transcripts.append(session.session_id, message, run_id, message["idempotencyKey"])
     run = Run(gateway, run_id, key, session.session_id, message, options)
     run.recorded = idle
+    if entry is not None:
+        gateway.tell_message(key, entry)
+    gateway.tell_session(key, "send")
     lanes.submit(run)
     return run
 
@@ -62,9 +66,10 @@ def begin(run: Run) -> None:
     with transaction(gateway.database):
         session = gateway.sessions.ensure(run.session_key)
         run.session_id = session.session_id  # the session may have been reset while the message waited
-        gateway.transcripts.append(run.session_id, run.message, run.id, run.message["idempotencyKey"])
+        entry = gateway.transcripts.append(run.session_id, run.message, run.id, run.message["idempotencyKey"])
         gateway.runs.start(run.id, run.session_id)
     run.recorded = True
+    gateway.tell_message(run.session_key, entry)
 
 
 def resume(gateway: Gateway, records: list[RunRecord]) -> None:

@@ -24,9 +24,9 @@ async def ask(run: Run, models: list[Model], system: str, history: list[dict[str
     Raises:
         ProviderError: the last failure, when no model answered.
     """
-    from tenant_gateway.tools.catalog import tool_schemas
+    from tenant_gateway.tools.catalog import enabled_tools
 
-    tools = tool_schemas(run.gateway)
+    tools = [tool.schema() for tool in enabled_tools(run.gateway.config).values()]
     failure: ProviderError | None = None
     for model in models:
         request = ModelRequest(model, system, history, tools, run.options.get("thinking") or "")

@@ -71,8 +71,26 @@ class Lanes:
         self._runs[run.id] = run
         if lane.current is None:
             self._start(lane, run)
-        else:
-            lane.waiting.append(run)
+            return
+        lane.waiting.append(run)
+        if run.options.get("queueMode") == "interrupt":
+            lane.current.abort("interrupt")
+
+    def steering(self, run: Run) -> bool:
+        """Whether a message waits that wants to steer this run."""
+        lane = self._lanes.get(run.session_key)
+        return lane is not None and lane.current is run and bool(lane.waiting) and steers(lane.waiting[0])
+
+    def steer(self, run: Run) -> None:
+        """Let the messages that wait join the run, in order, up to the first that wants a run of its own."""
+        from tenant_gateway.agent.turn import finish_steered
+
+        lane = self._lanes[run.session_key]
+        while self.steering(run):
+            message = lane.waiting.popleft()
+            begin(message)
+            finish_steered(message, run)
+            self._runs.pop(message.id, None)
 
     def abort(self, run: Run, reason: str) -> None:
         """Stop a run; one that only waits ends at once."""
@@ -143,6 +161,17 @@ class Lanes:
                 run.abort("restart")
         if tasks:
             await asyncio.wait(tasks, timeout=5.0)
+
+
+def steers(run: Run) -> bool:
+    """Whether a message may join the run under way: unless it, or its session, asks for a turn of its own."""
+    options = run.options
+    if any(options.get(name) for name in ("model", "extraSystemPrompt", "timeoutMs")):
+        return False
+    session = run.gateway.sessions.get(run.session_key)
+    configured = run.gateway.config.text("messages.queue.mode", "steer")
+    stored = None if session is None else session.settings.get("queueMode")
+    return (options.get("queueMode") or stored or configured) == "steer"
 
 
 def _give_back() -> None:

@@ -44,7 +44,9 @@ class Run:
         """Whether the message is in the transcript; one that waits is not yet."""
         self.started_at = 0
         self.text = ""
-        """The answer so far."""
+        """What the model has said in its present answer."""
+        self.said = ""
+        """What it said in the answers of this run before."""
         self.tools_used: list[str] = []
         self.abort_reason: str | None = None
         """Why it is being stopped: `rpc` (a client), `timeout`, `restart`."""
@@ -79,18 +81,36 @@ class Run:
         self._seq += 1
         self._agent(stream, data, with_session=False, cap=_TOOL_EVENTS)
 
+    @property
+    def reply(self) -> str:
+        """All that the model has said in this run, its answers apart by an empty line, as `chat` events show it."""
+        return f"{self.said}\n\n{self.text}" if self.said and self.text else self.said or self.text
+
     def begin_item(self, number: int) -> None:
-        """Begin a new answer of the model: the text shown starts anew."""
-        self.text = ""
-        self._sent = self._chat_sent = 0
+        """Begin a new answer of the model."""
+        self._sent = 0
         self._item = f"{self.id}:{number}"
 
+    def end_item(self, message: dict[str, Any]) -> None:
+        """Write a complete answer of the model into the transcript."""
+        self.record(message)
+        self.said = self.reply
+        self.text = ""
+        self._sent = 0
+
+    def record(self, message: dict[str, Any]) -> None:
+        """Write a message of this run into the transcript, and tell those who watch the session."""
+        entry = self.gateway.transcripts.append(self.session_id, message, self.id)
+        self.gateway.tell_message(self.session_key, entry)
+
     def take_back(self) -> None:
-        """Forget a piece of an answer that is asked for anew; what clients were shown of it is replaced by nothing."""
+        """Forget a piece of an answer that is asked for anew; what clients were shown of it is replaced."""
         if not self.text:
             return
-        self.begin_item(1)
-        self._chat({"state": "delta", "deltaText": "", "replace": True, "message": self.chat_message()})
+        self.text = ""
+        self._sent = 0
+        self._chat_sent = len(self.reply)
+        self._chat({"state": "delta", "deltaText": self.reply, "replace": True, "message": self.chat_message()})
 
     def delta(self, text: str) -> None:
         """Take a piece of the answer; the first is sent at once, those that come quickly are sent together."""
@@ -111,23 +131,23 @@ class Run:
         self._sent = len(self.text)
 
     def _flush_chat(self) -> None:
-        if self._chat_sent == len(self.text):
+        reply = self.reply
+        if self._chat_sent == len(reply):
             return
-        delta = self.text[self._chat_sent :]
-        self._chat({"state": "delta", "deltaText": delta, "message": self.chat_message()})
-        self._chat_sent = len(self.text)
+        self._chat({"state": "delta", "deltaText": reply[self._chat_sent :], "message": self.chat_message()})
+        self._chat_sent = len(reply)
 
     def chat_end(self, state: str, **more: Any) -> None:
         """Tell that it has ended: `final`, `aborted` or `error`."""
         self._flush_chat()
         payload: dict[str, Any] = {"state": state, **more}
-        if self.text:
+        if self.reply:
             payload["message"] = self.chat_message()
         self._chat(payload)
 
     def chat_message(self) -> dict[str, Any]:
-        """Return the answer so far as a message."""
-        return {"role": "assistant", "content": [{"type": "text", "text": self.text}], "timestamp": now_ms()}
+        """Return what was said so far as a message."""
+        return {"role": "assistant", "content": [{"type": "text", "text": self.reply}], "timestamp": now_ms()}
 
     def _chat(self, payload: dict[str, Any]) -> None:
         base = {"runId": self.id, "sessionKey": self.session_key, "agentId": DEFAULT_AGENT, "seq": self._seq}

@@ -51,12 +51,14 @@ async def _turn(run: Run) -> None:
     gateway.sessions.touch(session)
     gateway.sessions.save(session)
     run.lifecycle({"phase": "start", "startedAt": run.started_at})
+    gateway.tell_session(run.session_key, "agent.run.started", phase="start", runId=run.id)
     run.status("starting_model")
     await _converse(run, models, prompt)
 
 
 async def _converse(run: Run, models: list[Model], prompt: str) -> None:
     from tenant_gateway.agent.failover import ask
+    from tenant_gateway.tools.call import run_calls
 
     gateway = run.gateway
     usage = Usage()
@@ -67,10 +69,13 @@ async def _converse(run: Run, models: list[Model], prompt: str) -> None:
         run.flush()
         usage.add(answer)
         run.event("usage", {"outputTokens": usage.output})
-        gateway.transcripts.append(run.session_id, answer.message(), run.id)
-        if not answer.tool_calls:
+        run.end_item(answer.message())
+        if answer.tool_calls:
+            await run_calls(run, answer.tool_calls)
+        elif not gateway.lanes.steering(run):
             _finish_ok(run, answer, usage)
             return
+        gateway.lanes.steer(run)
     raise ProviderError("The agent did not come to an end.", {"failoverReason": "loop"})
 
 
@@ -102,7 +107,7 @@ def _finish_ok(run: Run, answer: Answer, usage: Usage) -> None:
             "endedAt": ended,
         }
     )
-    terminal = {"disposition": "visible" if run.text else "silent", "text": run.text}
+    terminal = {"disposition": "visible" if run.reply else "silent", "text": run.reply}
     outcome = {
         "status": "ok",
         "startedAt": run.started_at,
@@ -141,7 +146,7 @@ def _finish_ok(run: Run, answer: Answer, usage: Usage) -> None:
         }
     )
     run.chat_end("final", stopReason="stop")
-    run.outcome.set_result(outcome)
+    _settle(run, outcome, "end")
 
 
 def finish_aborted(run: Run) -> None:
@@ -161,8 +166,7 @@ def finish_aborted(run: Run) -> None:
     }
     with transaction(gateway.database):
         if run.text:
-            message = {**run.chat_message(), "stopReason": "aborted"}
-            gateway.transcripts.append(run.session_id, message, run.id)
+            run.record(partial_message(run, "aborted"))
         gateway.runs.finish(run.id, status, outcome)
         if run.started_at:
             _leave(run, "killed", ended, None)
@@ -170,7 +174,7 @@ def finish_aborted(run: Run) -> None:
         data = {"phase": "end", "stopReason": reason, "aborted": True, "startedAt": run.started_at, "endedAt": ended}
         run.lifecycle(data)
     run.chat_end("aborted", stopReason=reason)
-    run.outcome.set_result(outcome)
+    _settle(run, outcome, "end")
 
 
 def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
@@ -186,7 +190,7 @@ def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
     }
     with transaction(gateway.database):
         if run.text:
-            gateway.transcripts.append(run.session_id, {**run.chat_message(), "stopReason": "error"}, run.id)
+            run.record(partial_message(run, "error"))
         gateway.runs.finish(run.id, "error", outcome)
         _leave(run, "failed", ended, None)
     run.lifecycle({"phase": "error", "error": message, "startedAt": run.started_at, "endedAt": ended})
@@ -196,7 +200,26 @@ def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
     if detail:
         more["errorDetail"] = detail
     run.chat_end("error", **more)
+    _settle(run, outcome, "error")
+
+
+def _settle(run: Run, outcome: dict[str, Any], phase: str) -> None:
     run.outcome.set_result(outcome)
+    run.gateway.tell_session(run.session_key, "agent.input.settled", phase=phase, runId=run.id)
+
+
+def finish_steered(run: Run, into: Run) -> None:
+    """Record and tell that a message became part of another run, which answers it."""
+    outcome = {"status": "ok", "steeredInto": into.id, "stopReason": "steered", "endedAt": now_ms()}
+    run.gateway.runs.finish(run.id, "ok", outcome)
+    run.chat_end("final")
+    run.outcome.set_result(outcome)
+
+
+def partial_message(run: Run, stop_reason: str) -> dict[str, Any]:
+    """Return the piece of an answer that was said before the run ended."""
+    content = [{"type": "text", "text": run.text}]
+    return {"role": "assistant", "content": content, "stopReason": stop_reason, "timestamp": now_ms()}
 
 
 def _leave(run: Run, status: str, ended: int, usage: Usage | None) -> None:

@@ -31,7 +31,9 @@ def send(call: Call) -> dict[str, Any]:
     attachments = call.params.get("attachments") or []
     if not message.strip() and not attachments:
         raise RequestError("message or attachment required")
-    options = {name: call.params[name] for name in ("thinking", "timeoutMs") if call.params.get(name) is not None}
+    options = {
+        name: call.params[name] for name in ("thinking", "timeoutMs", "queueMode") if call.params.get(name) is not None
+    }
     sender = call.client.describe()
     accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
     return {"runId": run_id, "status": "started"}
@@ -61,7 +63,7 @@ def history(call: Call) -> dict[str, Any]:
     session = gateway.sessions.get(key)
     if session is None:
         return {
-            "sessionKey": key,
+            "sessionKey": call.text("sessionKey"),
             "messages": [],
             "pendingInputs": {"items": [], "total": 0},
             "hasMore": False,
@@ -71,7 +73,7 @@ def history(call: Call) -> dict[str, Any]:
     entries = gateway.transcripts.latest(session.session_id, limit, offset)
     total = gateway.transcripts.count(session.session_id)
     answer: dict[str, Any] = {
-        "sessionKey": key,
+        "sessionKey": call.text("sessionKey"),
         "sessionId": session.session_id,
         "messages": [shown_message(entry) for entry in entries],
         "pendingInputs": _pending(call, key),
@@ -85,7 +87,12 @@ def history(call: Call) -> dict[str, Any]:
         answer["sessionInfo"]["activeLeafEntryId"] = entries[-1].id
     run = gateway.lanes.active(key) if gateway.active_runs else None
     if run is not None:
-        answer["inFlightRun"] = {"runId": run.id, "text": run.text}
+        answer["inFlightRun"] = {
+            "runId": run.id,
+            "text": run.reply,
+            "startedAt": run.started_at or run.message["timestamp"],
+            "events": [],
+        }
     return answer
 
 
@@ -112,7 +119,19 @@ def shown_message(entry: Entry) -> dict[str, Any]:
 def _pending(call: Call, key: str) -> dict[str, Any]:
     waiting = call.gateway.lanes.waiting(key) if call.gateway.active_runs else []
     items = [
-        {"runId": run.id, "text": run.message["content"], "timestamp": run.message["timestamp"]} for run in waiting
+        {
+            "id": run.id,
+            "acceptedAt": run.message["timestamp"],
+            "state": "queued",
+            "message": {
+                "role": "user",
+                "content": run.message["content"],
+                "timestamp": run.message["timestamp"],
+                "__openclaw": {"senderIsOwner": True, "id": f"pending:{run.id}"},
+            },
+            "runId": run.id,
+        }
+        for run in waiting
     ]
     return {"items": items, "total": len(items)}
 

@@ -29,6 +29,9 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "chat.abort": (WRITE, "chat:abort"),
     "agent": (WRITE, "agent:agent"),
     "agent.wait": (WRITE, "agent:wait"),
+    "gateway.suspend.prepare": (ADMIN, "suspend:prepare"),
+    "gateway.suspend.status": (READ, "suspend:status"),
+    "gateway.suspend.resume": (ADMIN, "suspend:resume"),
     "agents.list": (READ, "agents:list_agents"),
 }
 """Method → (scope, `module:function`), in the order of upstream's documentation."""
@@ -43,6 +46,7 @@ EVENTS: Final = (
     "tick",
     "shutdown",
     "health",
+    "gateway.suspension",
 )
 
 _IMPLIED: Final = {READ: (READ, WRITE, ADMIN), WRITE: (WRITE, ADMIN), ADMIN: (ADMIN,)}

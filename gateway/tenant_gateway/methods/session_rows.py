@@ -73,7 +73,7 @@ def session_row(gateway: Gateway, session: Session) -> dict[str, Any]:
         "effectiveFastMode": False,
         "effectiveFastModeSource": "default",
         "effectiveResponseUsage": settings.get("responseUsage", "off"),
-        "effectiveQueueMode": "followup",
+        "effectiveQueueMode": settings.get("queueMode") or gateway.config.text("messages.queue.mode", "steer"),
         "modelProvider": None if model is None else model.provider,
         "model": None if model is None else model.id,
         "modelOverrideSource": "user" if settings.get("model") else None,

@@ -26,7 +26,7 @@ def hello(gateway: Gateway, client: Client) -> dict[str, Any]:
     """Return the payload of hello-ok for a client."""
     scopes = sorted(client.identity.scopes)
     snapshot: dict[str, Any] = {
-        "suspension": {"phase": "accepting"},
+        "suspension": {"phase": gateway.suspension.phase},
         "presence": presence_list(gateway),
         "health": health_snapshot(gateway),
         "stateVersion": gateway.state_version(),

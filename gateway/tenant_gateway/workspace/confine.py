@@ -10,6 +10,7 @@ import ctypes
 import errno
 import os
 import stat
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -95,6 +96,83 @@ class Root:
     def read_text(self, path: str, limit: int = MAX_READ) -> str:
         """Return the content as text; bytes that are no UTF-8 become replacement characters."""
         return self.read_bytes(path, limit).decode(errors="replace")
+
+    def list_directory(self, path: str) -> list[str]:
+        """Return the names in a directory, those of directories with a slash.
+
+        Raises:
+            Outside, OSError: as `open`.
+        """
+        descriptor = self.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with os.scandir(descriptor) as entries:
+                return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+        finally:
+            os.close(descriptor)
+
+    def write_text(self, path: str, content: str) -> int:
+        """Write a whole file, so that a reader sees the old content or the new; returns the bytes written.
+
+        Directories on the way are made. A symbolic link that stays inside is written through.
+
+        Raises:
+            Outside, OSError: as `open`.
+        """
+        data = content.encode(errors="replace")
+        head, _, name = self.relative(path).rstrip("/").rpartition("/")
+        if name in ("", ".", ".."):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        parent = self._make_directories(head)
+        try:
+            mode = _mode_of(parent, name)
+            if mode is not None and stat.S_ISLNK(mode):
+                with os.fdopen(self.open(path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK), "wb") as file:
+                    require_regular(file.fileno(), path)
+                    file.truncate()
+                    file.write(data)
+                return len(data)
+            if mode is not None and not stat.S_ISREG(mode):
+                raise OSError(errno.EINVAL, "not a regular file", path)
+            _replace(parent, name, data, 0o644 if mode is None else stat.S_IMODE(mode))
+        finally:
+            os.close(parent)
+        return len(data)
+
+    def _make_directories(self, path: str) -> int:
+        """Return a descriptor of a directory below the root, made with all above it when it is not there."""
+        done = "."
+        parent = self.open(done, os.O_RDONLY | os.O_DIRECTORY)
+        for part in path.split("/"):
+            if part in ("", "."):
+                continue
+            done = f"{done}/{part}"
+            try:
+                if part != "..":
+                    with suppress(FileExistsError):
+                        os.mkdir(part, dir_fd=parent)
+                child = self.open(done, os.O_RDONLY | os.O_DIRECTORY)
+            finally:
+                os.close(parent)
+            parent = child
+        return parent
+
+
+def _mode_of(parent: int, name: str) -> int | None:
+    try:
+        return os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(parent: int, name: str, data: bytes, mode: int) -> None:
+    # The parent's descriptor is fixed, so a rename of a directory above cannot move the write elsewhere.
+    fresh = f".{name[:200]}.{os.urandom(4).hex()}.new"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(fresh, flags, mode, dir_fd=parent), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(fresh, name, src_dir_fd=parent, dst_dir_fd=parent)
 
 
 def require_regular(descriptor: int, path: str) -> None:
