@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 
@@ -15,17 +13,18 @@ from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 
 from . import cgroup, logfile
-from .confine import probe
-from .idle import idle_for
+from .confine import policy, probe, seccomp
+from .keeper import Keeper
 from .layout import DataLayout, replace
 from .life import Incarnation, TenantLife
 from .registry import Edit, Registry, Resolved
-from .runtimes import native, openclaw
-from .runtimes.recipe import Recipe, RuntimeMissing
-from .settings import MAX_LOG, LocalSettings
+from .runtimes import INSTALLED
+from .runtimes.recipe import Recipe, Recipes
+from .settings import LocalSettings
 from .spares import Spares
 from .starting import Starter
-from .states import Description, State, Why
+from .states import Description, Why
+from .telling import describe, upcoming
 from .watch import watch
 
 log = logging.getLogger(__name__)
@@ -50,7 +49,7 @@ class LocalFleet:
     confinement
         How gateways are confined, in the place of the best that works here.
     recipes
-        How each runtime is started, in the place of what is installed.
+        How each runtime is started, in the place of `runtimes.INSTALLED`.
     revoked, reported
         See `Revoked` and `Reported`.
     """
@@ -60,7 +59,7 @@ class LocalFleet:
         settings: LocalSettings,
         activity: Activity,
         *,
-        recipes: Mapping[str, Recipe] | None = None,
+        recipes: Mapping[str, Callable[[], Recipe]] | None = None,
         confinement: probe.Confinement | None = None,
         revoked: Revoked | None = None,
         reported: Reported | None = None,
@@ -77,6 +76,7 @@ class LocalFleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._turn = asyncio.Lock()
+        self._keeper = Keeper(self._lives, self._registry, activity, self.wake, settings.idle_check)
         self._wanted = confinement
         self.confinement = probe.NONE
 
@@ -97,9 +97,9 @@ class LocalFleet:
         edit = self._registry.apply(await asyncio.to_thread(self._registry.read))
         self._reported(self._registry.errors)
         self._refuse_mixing(len(edit.added))
-        recipes = self._recipes if self._recipes is not None else _installed()
-        ready_made = [recipe for recipe in recipes.values() if isinstance(recipe, Recipe) and recipe.preload]
-        confined = self.confinement.isolates and not self.settings.unconfined
+        recipes = Recipes(self._recipes if self._recipes is not None else INSTALLED)
+        ready_made = recipes.preloading()
+        confined = self.confinement.isolates
         self._starter = Starter(
             settings=self.settings,
             layout=self._layout,
@@ -107,11 +107,13 @@ class LocalFleet:
             registry=self._registry,
             recipes=recipes,
             confinement=self.confinement if confined else None,
+            system=policy.system_paths(),
+            program=seccomp.build(self.confinement.unix_sockets) if confined else b"",
             cgroups=cgroup.find(),
             spares=Spares(
                 self.confinement.flags if confined else "",
-                ready_made[0].preload if ready_made else (),
-                ready_made[0].path if ready_made else (),
+                ready_made.preload if ready_made else (),
+                ready_made.path if ready_made else (),
                 self.settings.spares if ready_made else 0,
             ),
             ports={},
@@ -119,7 +121,7 @@ class LocalFleet:
         for name in edit.added:
             self._add(name)
         self._own(watch(self._directory(), self.reload), "watch Tenant files")
-        self._own(self._keep(), "keep gateways")
+        self._own(self._keeper.run(), "keep gateways")
         self._own(self._starter.spares.fill(), "fill spares")
 
     async def stop(self, deadline: float) -> None:
@@ -204,25 +206,27 @@ class LocalFleet:
 
     def ended(self, address: GatewayAddress) -> str | None:
         """Return why this incarnation is gone, or None while it may still answer."""
-        for life in self._lives.values():
-            if life.gateway is not None and life.gateway.address.uid == address.uid:
-                return life.gateway.killed
-        for life in self._lives.values():
-            if (why := life.why_ended(address.uid)) is not None:
-                return why
-        return "it was replaced by a newer one"
+        life = self._life(address)
+        if life is None:
+            return "the tenant was removed"
+        if life.gateway is not None and life.gateway.address.uid == address.uid:
+            return life.gateway.killed
+        return life.why_ended(address.uid) or "it was replaced by a newer one"
+
+    def _life(self, address: GatewayAddress) -> TenantLife | None:
+        return self._lives.get(address.uid.partition("/")[0])
 
     def greeted(self, address: GatewayAddress) -> None:
         """Hear from the router that this incarnation has said hello."""
-        for life in self._lives.values():
-            if life.gateway is not None and life.gateway.address.uid == address.uid:
-                life.greeted(life.gateway)
+        life = self._life(address)
+        if life is not None and life.gateway is not None and life.gateway.address.uid == address.uid:
+            life.greeted(life.gateway)
 
     def gave_up(self, address: GatewayAddress, reason: str) -> None:
         """Hear that this incarnation said no hello in time: it is killed, and the next wake starts anew."""
-        for life in self._lives.values():
-            if life.gateway is not None and life.gateway.address.uid == address.uid:
-                life.give_up(life.gateway, reason)
+        life = self._life(address)
+        if life is not None and life.gateway is not None and life.gateway.address.uid == address.uid:
+            life.give_up(life.gateway, reason)
 
     # What people ask for
 
@@ -264,29 +268,8 @@ class LocalFleet:
         UnknownTenant
             There is none of this name.
         """
-        found, life = self._registry.resolve(name), self._lives[name]
-        seen = self._activity.tenants.get(name)
-        spec = found.tenant.spec
-        return Description(
-            name=name,
-            user_id=spec.user_id,
-            template=f"{found.template.name}:{found.template.spec.version}",
-            runtime=found.template.spec.runtime,
-            power=spec.power,
-            state=life.state,
-            since=life.since,
-            reason=life.reason,
-            pid=life.gateway.started.launcher.warden.pid if life.gateway is not None else None,
-            port=life.gateway.address.port if life.gateway is not None else None,
-            connections=seen.connections if seen is not None else 0,
-            last_request=seen.last_request if seen is not None else 0.0,
-            idle_timeout=found.idle_timeout,
-            tokens=len(spec.tokens),
-            wakes=life.wakes,
-            last_wake=life.last_wake,
-            last_failure=life.last_failure,
-            problem="; ".join(str(error) for error in self.errors if error.name == name),
-        )
+        found = self._registry.resolve(name)
+        return describe(found, self._lives[name], self._activity.tenants.get(name), self.errors)
 
     def why(self, name: str) -> Why:
         """Return the story of a tenant: what it does, why, what happened before, and what comes next.
@@ -297,21 +280,8 @@ class LocalFleet:
             There is none of this name.
         """
         described, life = self.describe(name), self._lives[name]
-        return Why(described, tuple(life.history), self.logs(name, 20), self._next(name, described, life))
-
-    def _next(self, name: str, described: Description, life: TenantLife) -> str:
-        if described.power == "Suspended":
-            return "nothing wakes it: spec.power is Suspended"
-        if life.state is State.FAILED and (wait := life.backoff.wait(time.monotonic())) > 0:
-            return f"the first request after {wait:.0f} s tries again"
-        if life.state in (State.ASLEEP, State.FAILED):
-            return "the next request with one of its tokens wakes it"
-        if described.power == "AlwaysOn":
-            return "it stays awake: spec.power is AlwaysOn"
-        if described.connections:
-            return f"it stays awake while {described.connections} connections are open"
-        quiet = self._idle_for(name, life)
-        return f"it goes to sleep in {max(0.0, described.idle_timeout - (quiet or 0.0)):.0f} s unless somebody asks something"
+        following = upcoming(described, life, self._keeper.idle_for(life))
+        return Why(described, tuple(life.history), self.logs(name, 20), following)
 
     def logs(self, name: str, lines: int, limit: int = 256 * 1024) -> str:
         """Return the last lines that a tenant's gateway printed, at most `limit` bytes.
@@ -335,7 +305,9 @@ class LocalFleet:
                 self._revoked(name, None if name in edit.removed else tokens)
             for name in edit.added:
                 self._add(name)
-            await asyncio.gather(*(self._remove(name) for name in edit.removed))
+            for name in edit.removed:
+                # Its grace may be minutes long; other edits don't wait for it.
+                self._own(self._remove(name), f"remove {name}")
             for name in edit.changed:
                 self._apply(self._lives[name], self._registry.resolve(name))
             _log(edit)
@@ -371,62 +343,6 @@ class LocalFleet:
             replace(life.paths.config, config)
             gateway.started.config = config
             log.info("%s: the config changed", life.name)
-
-    # Keeping
-
-    async def _keep(self) -> None:
-        """Put to sleep who is idle or suspended, keep awake who is always on, keep logs small."""
-        running: dict[str, asyncio.Task[None]] = {}
-        try:
-            while True:
-                for name in [name for name, task in running.items() if task.done()]:
-                    del running[name]
-                for name, life in list(self._lives.items()):
-                    found = self._registry.get(name)
-                    if found is None or name in running:
-                        continue
-                    logfile.rotate(life.paths.log, MAX_LOG)
-                    action = self._action(name, life, found)
-                    if action is not None:
-                        task = running[name] = asyncio.get_running_loop().create_task(action, name=f"keep {name}")
-                        task.add_done_callback(_report_failure)
-                await asyncio.sleep(self.settings.idle_check)
-        finally:
-            tasks = list(running.values())
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _action(self, name: str, life: TenantLife, found: Resolved) -> Coroutine[None, None, None] | None:
-        power = found.tenant.spec.power
-        if power == "Suspended":
-            return life.suspend("spec.power is Suspended") if life.gateway is not None else None
-        if power == "AlwaysOn":
-            return self._stay_awake(name) if life.gateway is None and life.backoff.wait(time.monotonic()) == 0 else None
-        quiet = self._idle_for(name, life)
-        if quiet is not None and quiet >= found.idle_timeout:
-            return life.suspend(f"idle for {quiet:.0f} s")
-        return None
-
-    async def _stay_awake(self, name: str) -> None:
-        with contextlib.suppress(WakeFailed):
-            await self.wake(name, "spec.power is AlwaysOn")
-
-    def _idle_for(self, name: str, life: TenantLife) -> float | None:
-        gateway = life.gateway
-        if gateway is None or gateway.awake_since is None or gateway.stopping is not None:
-            return None
-        return idle_for(self._activity.tenants.get(name), gateway.awake_since, time.time())
-
-
-def _installed() -> dict[str, Recipe | RuntimeMissing]:
-    recipes: dict[str, Recipe | RuntimeMissing] = {}
-    for name, recipe in (("native", native.recipe), ("openclaw", openclaw.recipe)):
-        try:
-            recipes[name] = recipe()
-        except RuntimeMissing as error:
-            recipes[name] = error
-    return recipes
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

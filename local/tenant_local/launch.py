@@ -30,6 +30,8 @@ FLAG_NAMESPACES = "n"
 FLAG_NEW_USER = "u"
 LISTEN_FD = 3
 """Where the runtime finds its listening socket (sd_listen_fds(3))."""
+SIGKILL_ALL = _signal.SIGUSR1
+"""Tells a warden without namespaces to kill the gateway and all that it started, which its own death would not do."""
 EXIT_NOT_STARTED = 125
 """The launcher could not do what the plan says; the reason went to the control socket and to the log."""
 
@@ -76,7 +78,7 @@ def _watch_over(child: int, control: _socket.socket, gateway: _socket.socket, in
     """Pass the plan on, forward SIGTERM, reap; end with the gateway, leaving none of its processes behind."""
     alarm, bell = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     _signal.set_wakeup_fd(bell)
-    for number in (_signal.SIGTERM, _signal.SIGCHLD, _signal.SIGINT, _signal.SIGHUP):
+    for number in (_signal.SIGTERM, SIGKILL_ALL, _signal.SIGCHLD, _signal.SIGINT, _signal.SIGHUP):
         _signal.signal(number, lambda *_: None)
     # Not even a process of the same user may look into this one and take its descriptors.
     kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
@@ -91,7 +93,9 @@ def _watch_over(child: int, control: _socket.socket, gateway: _socket.socket, in
                 if _signal.SIGTERM in numbers:
                     if not planned:
                         os._exit(0)
-                    _terminate(child)
+                    _signal_gateway(child, _signal.SIGTERM)
+                if SIGKILL_ALL in numbers:
+                    _signal_gateway(child, _signal.SIGKILL)
                 status = _reap(child)
                 if status is not None:
                     _end(status, in_namespaces)
@@ -106,7 +110,7 @@ def _watch_over(child: int, control: _socket.socket, gateway: _socket.socket, in
                 poll.unregister(control.fileno())
                 if not planned:
                     os._exit(0)
-                _terminate(child)
+                _signal_gateway(child, _signal.SIGTERM)
 
 
 def _pass_on(child: int, control: _socket.socket, gateway: _socket.socket) -> bool:
@@ -131,9 +135,9 @@ def _pass_on(child: int, control: _socket.socket, gateway: _socket.socket) -> bo
     return True
 
 
-def _terminate(child: int) -> None:
+def _signal_gateway(child: int, number: int) -> None:
     try:
-        os.kill(child, _signal.SIGTERM)
+        os.kill(child, number)
     except ProcessLookupError:
         pass
 
@@ -182,7 +186,8 @@ def _children() -> list[int]:
 
 
 def _become_gateway(plans: _socket.socket, control: _socket.socket, preload: list[str]) -> NoReturn:
-    kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGTERM)
+    # The warden ends after the gateway unless somebody killed it; then nobody is left to keep order.
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
     try:
         for name in preload:
             module, _, function = name.partition(":")

@@ -119,7 +119,7 @@ class TenantLife:
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}")
             raise
-        address = GatewayAddress("127.0.0.1", begun.port, secrets.token_hex(8), begun.user)
+        address = GatewayAddress("127.0.0.1", begun.port, f"{self.name}/{secrets.token_hex(8)}", begun.user)
         gateway = self.gateway = Incarnation(address, begun)
         gateway.exited.add_done_callback(lambda status: self._has_ended(gateway, status.result()))
         gateway.watch = asyncio.get_running_loop().create_task(self._watch(gateway), name=f"watch {self.name}")

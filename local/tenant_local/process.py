@@ -52,8 +52,8 @@ class Launcher:
     warden: Child
     """PID 1 of the gateway's namespaces, or its subreaper; when it has ended, all of them have."""
     _control: socket.socket
-    preloaded: tuple[str, ...] = ()
-    planned: bool = False
+    namespaces: bool
+    """Whether the warden's death takes all processes with it."""
     _failure: list[str] = field(default_factory=list)
 
     def become(self, plan: Plan, descriptors: Mapping[str, int]) -> None:
@@ -80,7 +80,6 @@ class Launcher:
             socket.send_fds(self._control, [data], list(descriptors.values()))
         except OSError as error:
             raise LaunchFailed(f"the launcher takes no plan: {error.strerror}") from error
-        self.planned = True
 
     def failure(self) -> str | None:
         """Return why it did not become what it was told, if it said so."""
@@ -98,7 +97,7 @@ class Launcher:
 
     def kill(self) -> None:
         """End the gateway and everything it started, now."""
-        self.warden.signal(signal.SIGKILL)
+        self.warden.signal(signal.SIGKILL if self.namespaces else signal.Signals(launch.SIGKILL_ALL))
 
     def close(self) -> None:
         """Let go of the control socket; a launcher without a plan ends by that, a gateway as by SIGTERM."""
@@ -175,7 +174,7 @@ async def start(flags: str, preload: Sequence[str] = (), path: Sequence[str] = (
         first.signal(signal.SIGKILL)
         ours.close()
         raise
-    return Launcher(warden, ours, tuple(preload))
+    return Launcher(warden, ours, launch.FLAG_NAMESPACES in flags)
 
 
 def close_all(descriptors: Mapping[str, int]) -> None:

@@ -8,8 +8,9 @@ import json
 import resource
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tenant_api.config import ConfigError, GatewaySettings
 from tenant_api.config.render import render_config
@@ -19,12 +20,12 @@ from tenant_api.quantities import parse_quantity
 from . import environment, lock, logfile, volume
 from .cgroup import Cgroups
 from .child import Stranger
-from .confine import policy, seccomp
+from .confine import policy
 from .confine.probe import Confinement
 from .layout import DataError, DataLayout, TenantPaths, replace
 from .process import Launcher, LaunchFailed, Plan, close_all
 from .registry import Registry, Resolved
-from .runtimes.recipe import Recipe, RuntimeMissing
+from .runtimes.recipe import Recipe, Recipes, RuntimeMissing
 from .settings import KILL_TIMEOUT, MAX_LOG, TAKEOVER_GRACE, LocalSettings
 from .spares import Spares
 from .states import WakeTiming
@@ -67,9 +68,13 @@ class Starter:
     layout: DataLayout
     master_key: bytes
     registry: Registry
-    recipes: Mapping[str, Recipe | RuntimeMissing]
+    recipes: Recipes
     confinement: Confinement | None
     """How gateways are confined; None: not at all."""
+    system: Sequence[Path]
+    """What every gateway sees (`policy.system_paths`)."""
+    program: bytes
+    """The system call filter (`seccomp.build`)."""
     cgroups: Cgroups
     spares: Spares
     ports: dict[str, int]
@@ -108,10 +113,10 @@ class Starter:
         StartFailed
             The runtime is not installed.
         """
-        recipe = self.recipes.get(found.template.spec.runtime)
-        if isinstance(recipe, Recipe):
-            return recipe
-        raise StartFailed(str(recipe or f"runtime {found.template.spec.runtime!r} is not known here"), counts=False)
+        try:
+            return self.recipes.get(found.template.spec.runtime)
+        except RuntimeMissing as error:
+            raise StartFailed(str(error), counts=False) from error
 
     async def start(self, name: str, paths: TenantPaths, timing: WakeTiming) -> Started:
         """Make what the gateway needs, start it and return as soon as there is a port to dial.
@@ -247,7 +252,7 @@ class Starter:
         if self.confinement is None:
             return None
         view = policy.View(
-            read=[*policy.system_paths(), *recipe.read, *self.settings.visible],
+            read=[*self.system, *recipe.read, *self.settings.visible],
             write=paths.writable,
             tmp=paths.tmp,
             stage=self.layout.stage,
@@ -261,7 +266,7 @@ class Starter:
             namespaces=self.confinement.namespaces,
             bind=() if recipe.inherits_socket else (port,),
             connect=(*connect, port),
-            program=seccomp.build(self.confinement.unix_sockets),
+            program=self.program,
         )
 
     def _memory(self, found: Resolved) -> int | None:

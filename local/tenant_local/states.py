@@ -110,10 +110,10 @@ class Why:
     """(when, state, why), oldest first."""
     log: str
     """The last lines of its log."""
-    wakes_next: str
+    next: str
     """What would wake it or put it to sleep next."""
 
     def as_json(self) -> dict[str, object]:
         """Return it as the CLI's --json prints it."""
         events = [{"at": at, "state": str(state), "reason": reason} for at, state, reason in self.history]
-        return {**self.description.as_json(), "history": events, "log": self.log, "next": self.wakes_next}
+        return {**self.description.as_json(), "history": events, "log": self.log, "next": self.next}

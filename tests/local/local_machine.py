@@ -95,12 +95,12 @@ class Machine:
 
     @asynccontextmanager
     async def fleet(
-        self, recipes: dict[str, Recipe] | None = None, confinement: Confinement | None = None, **settings: Any
+        self, recipes: dict[str, Callable[[], Recipe]] | None = None, confinement: Confinement | None = None, **settings: Any
     ) -> AsyncIterator[LocalFleet]:
         fleet = LocalFleet(
             self.settings(**settings),
             self.activity,
-            recipes=recipes or {"native": double_recipe()},
+            recipes=recipes or {"native": double_recipe},
             confinement=confinement,
             revoked=lambda name, tokens: self.revoked.append((name, tokens)),
             reported=lambda errors: self.reports.append(list(errors)),

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import time
 
-from tenant_local.states import State
+from local_machine import Machine, ask, digest_of
 
-from local_machine import Machine, ask, awake, digest_of
+from tenant_local.states import State
 
 
 async def test_wakes_answers_and_sleeps(machine: Machine) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
 from local_machine import DOUBLES, Machine, alive, ask, awake, evaluate
+
 from tenant_local.confine import landlock
 from tenant_local.confine.probe import ABI_SCOPE, Confinement
 from tenant_local.fleet import LocalFleet

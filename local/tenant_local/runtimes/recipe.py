@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,3 +31,37 @@ class Recipe:
 
 class RuntimeMissing(Exception):
     """A runtime is not installed; the text says what to run."""
+
+
+class Recipes:
+    """How each runtime is started; one that is missing is looked for again at each wake, so installing it is enough."""
+
+    def __init__(self, finders: Mapping[str, Callable[[], Recipe]]) -> None:
+        self._finders = finders
+        self._found: dict[str, Recipe] = {}
+
+    def get(self, runtime: str) -> Recipe:
+        """Return how a runtime is started.
+
+        Raises
+        ------
+        RuntimeMissing
+            It is not installed, or of a kind that is not known here.
+        """
+        found = self._found.get(runtime)
+        if found is None:
+            if runtime not in self._finders:
+                raise RuntimeMissing(f"runtime {runtime!r} is not known here")
+            found = self._found[runtime] = self._finders[runtime]()
+        return found
+
+    def preloading(self) -> Recipe | None:
+        """Return the recipe whose modules spare launchers can import ahead of need, if there is one."""
+        for runtime in self._finders:
+            try:
+                recipe = self.get(runtime)
+            except RuntimeMissing:
+                continue
+            if recipe.preload:
+                return recipe
+        return None

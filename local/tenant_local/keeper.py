@@ -1,0 +1,92 @@
+"""Who is put to sleep, and who is kept awake, without anybody asking."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+from tenant_router.activity import Activity
+from tenant_router.fleet import GatewayAddress, WakeFailed
+
+from . import logfile
+from .idle import idle_for
+from .life import TenantLife
+from .registry import Registry, Resolved
+from .settings import MAX_LOG
+
+log = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Looks at every tenant again and again and does what its policy says; one thing at a time per tenant."""
+
+    def __init__(
+        self,
+        lives: Mapping[str, TenantLife],
+        registry: Registry,
+        activity: Activity,
+        wake: Callable[[str, str], Awaitable[GatewayAddress]],
+        interval: float,
+    ) -> None:
+        self._lives = lives
+        self._registry = registry
+        self._activity = activity
+        self._wake = wake
+        self._interval = interval
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        try:
+            while True:
+                self._look()
+                await asyncio.sleep(self._interval)
+        finally:
+            tasks = list(self._running.values())
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _look(self) -> None:
+        for name in [name for name, task in self._running.items() if task.done()]:
+            del self._running[name]
+        for name, life in list(self._lives.items()):
+            found = self._registry.get(name)
+            if found is None or name in self._running:
+                continue
+            if life.gateway is not None:
+                logfile.rotate(life.paths.log, MAX_LOG)
+            if (action := self._action(name, life, found)) is not None:
+                task = asyncio.get_running_loop().create_task(action, name=f"keep {name}")
+                task.add_done_callback(_report_failure)
+                self._running[name] = task
+
+    def _action(self, name: str, life: TenantLife, found: Resolved) -> Coroutine[None, None, None] | None:
+        power = found.tenant.spec.power
+        if power == "Suspended":
+            return life.suspend("spec.power is Suspended") if life.gateway is not None else None
+        if power == "AlwaysOn":
+            return self._stay_awake(name) if life.gateway is None and life.backoff.wait(time.monotonic()) == 0 else None
+        quiet = self.idle_for(life)
+        if quiet is not None and quiet >= found.idle_timeout:
+            return life.suspend(f"idle for {quiet:.0f} s")
+        return None
+
+    async def _stay_awake(self, name: str) -> None:
+        with contextlib.suppress(WakeFailed):
+            await self._wake(name, "spec.power is AlwaysOn")
+
+    def idle_for(self, life: TenantLife) -> float | None:
+        """Return for how many seconds nobody has wanted anything of an awake gateway; None: somebody does, or it sleeps."""
+        gateway = life.gateway
+        if gateway is None or gateway.awake_since is None or gateway.stopping is not None:
+            return None
+        return idle_for(self._activity.tenants.get(life.name), gateway.awake_since, time.time())
+
+
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("%s ended with an error of ours", task.get_name(), exc_info=error)
