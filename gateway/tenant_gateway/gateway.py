@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 import uuid
+from collections import deque
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,7 @@ class Gateway:
         self.transcripts = TranscriptStore(self.database)
         self.runs = RunStore(self.database)
         self.secret = self._secret()
+        self.config_writes: deque[float] = deque()
         self.health_version = 1
         self.presence_version = 1
         self.draining = False
@@ -160,6 +162,7 @@ class Gateway:
             call = registry.Call(self, client, request.id, request.method, request.params or {})
             result = function(call)
         except registry.RequestError as error:
+            self.log.info("%s refused: %s", request.method, error)
             client.send(error_response(request.id, error.error))
         except Exception:
             self._failed(client, request)
@@ -249,6 +252,8 @@ class Gateway:
         """Take a new configuration. A client that was let in by settings which changed must come in anew (4001)."""
         old, self.config = self.config, config
         self.log.info("config reloaded")
+        self.broadcast("config.changed", {"hash": config.hash(self.secret)})
+        self.broadcast("chat.metadata.changed", {})
         if any(old.get(path) != config.get(path) for path in ("gateway.auth", "gateway.trustedProxies")):
             for client in tuple(self.clients):
                 client.close(4001, "gateway policy changed")

@@ -9,7 +9,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +16,7 @@ from typing import Any, Final
 from tenant_gateway.config.document import Config, ConfigError, read_config
 from tenant_gateway.config.watch import stamp, watch
 from tenant_gateway.gateway import Gateway
+from tenant_gateway.log import JsonLines, configure_log
 from tenant_gateway.server.listener import ServerProtocol
 from tenant_gateway.settings import DEFAULT_PORT, Settings, read_settings
 
@@ -38,12 +38,13 @@ class StartError(Exception):
 
 def main() -> int:
     """Run the gateway until a signal ends it; returns the exit code."""
-    _configure_log()
+    configure_log(_log)
     settings = read_settings(os.environ, os.getpid())
     try:
         config = read_config(settings.config_path, settings.environ)
         _check_exposure(config, settings)
         lock = _lock(settings.state_dir)
+        _log.addHandler(JsonLines(settings.log_path))
         listener = _listener(settings, config)
     except (ConfigError, StartError) as error:
         _log.error("%s", error)
@@ -54,15 +55,6 @@ def main() -> int:
         finally:
             os.close(lock)
     return 0
-
-
-def _configure_log() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    _log.addHandler(handler)
-    _log.setLevel(logging.INFO)
-    # Nothing here runs in other threads or processes that a record would have to name.
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
 
 
 def _check_exposure(config: Config, settings: Settings) -> None:

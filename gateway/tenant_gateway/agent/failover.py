@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tenant_gateway.agent.models import ANTHROPIC_MESSAGES, OPENAI_COMPLETIONS, Model
 from tenant_gateway.agent.runs import Run
+from tenant_gateway.agent.thinking import thinking_default
 from tenant_gateway.providers.answer import Answer, ProviderError
 from tenant_gateway.providers.exchange import Delta, ModelRequest
 
@@ -29,7 +30,8 @@ async def ask(run: Run, models: list[Model], system: str, history: list[dict[str
     tools = [tool.schema() for tool in enabled_tools(run.gateway.config).values()]
     failure: ProviderError | None = None
     for model in models:
-        request = ModelRequest(model, system, history, tools, run.options.get("thinking") or "")
+        thinking = run.options.get("thinking") or thinking_default(model)
+        request = ModelRequest(model, system, history, tools, thinking)
         run.lifecycle({"phase": "model", "provider": model.provider, "model": model.id})
         try:
             return await _ask_patiently(run, request)
@@ -46,7 +48,7 @@ async def _ask_patiently(run: Run, request: ModelRequest) -> Answer:
     for attempt in range(1, _ATTEMPTS + 1):
         answer = Answer(request.model)
         try:
-            async for delta in _stream(request, answer):
+            async for delta in stream_answer(request, answer):
                 if delta.text:
                     run.delta(delta.text)
                 if delta.thinking:
@@ -64,7 +66,8 @@ async def _ask_patiently(run: Run, request: ModelRequest) -> Answer:
     raise AssertionError("unreachable")
 
 
-def _stream(request: ModelRequest, answer: Answer) -> AsyncIterator[Delta]:
+def stream_answer(request: ModelRequest, answer: Answer) -> AsyncIterator[Delta]:
+    """Ask a model through the API that its provider speaks."""
     api = request.model.api
     if api == OPENAI_COMPLETIONS:
         from tenant_gateway.providers import openai_completions

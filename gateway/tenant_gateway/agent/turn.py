@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Final
 
-from tenant_gateway.agent.models import Model, UnknownModel, candidates
+from tenant_gateway.agent.models import Model, UnknownModel, candidates, context_tokens
 from tenant_gateway.agent.runs import Run
 from tenant_gateway.providers.answer import Answer, ProviderError
 from tenant_gateway.storage.database import transaction
@@ -39,11 +39,14 @@ async def _turn(run: Run) -> None:
     from tenant_gateway.workspace.bootstrap import seed_workspace
 
     gateway = run.gateway
+    if await _command(run):
+        return
     run.status("preparing_workspace")
     workspace = gateway.settings.workspace(gateway.config)
     await asyncio.to_thread(seed_workspace, workspace, gateway.config)
     run.status("preparing_context")
     session = gateway.sessions.ensure(run.session_key)
+    run.options.setdefault("thinking", session.settings.get("thinkingLevel") or "")
     models = candidates(gateway.config, run.options.get("model") or session.settings.get("model"))
     prompt = system_prompt(run, workspace, models[0])
     run.started_at = now_ms()
@@ -56,6 +59,36 @@ async def _turn(run: Run) -> None:
     await _converse(run, models, prompt)
 
 
+async def _command(run: Run) -> bool:
+    """Answer a slash command; whether the message is one."""
+    content = run.message["content"]
+    if not isinstance(content, str) or not content.lstrip().startswith("/") or run.options.get("plain"):
+        return False
+    from tenant_gateway.agent.commands import parse
+
+    parsed = parse(content)
+    if parsed is None:
+        return False
+    command, argument = parsed
+    gateway = run.gateway
+    # The model never sees a command, and a conversation that was begun anew does not begin with one.
+    gateway.transcripts.remove(run.message["idempotencyKey"])
+    session = gateway.sessions.ensure(run.session_key)
+    run.started_at = now_ms()
+    run.text = await command.run(gateway, session, argument)
+    outcome = {
+        "status": "ok",
+        "startedAt": run.started_at,
+        "endedAt": now_ms(),
+        "stopReason": "stop",
+        "terminalReply": {"disposition": "visible" if run.text else "silent", "text": run.text},
+    }
+    gateway.runs.finish(run.id, "ok", outcome)
+    run.chat_end("final")
+    _settle(run, outcome, "end")
+    return True
+
+
 async def _converse(run: Run, models: list[Model], prompt: str) -> None:
     from tenant_gateway.agent.failover import ask
     from tenant_gateway.tools.call import run_calls
@@ -64,7 +97,7 @@ async def _converse(run: Run, models: list[Model], prompt: str) -> None:
     usage = Usage()
     for number in range(1, _MAX_ROUNDS + 1):
         run.begin_item(number)
-        history = [entry.message for entry in gateway.transcripts.since(run.session_id, 0)]
+        history = await _history(run, models[0], prompt)
         answer = await ask(run, models, prompt, history)
         run.flush()
         usage.add(answer)
@@ -77,6 +110,27 @@ async def _converse(run: Run, models: list[Model], prompt: str) -> None:
             return
         gateway.lanes.steer(run)
     raise ProviderError("The agent did not come to an end.", {"failoverReason": "loop"})
+
+
+async def _history(run: Run, model: Model, prompt: str) -> list[dict[str, Any]]:
+    """Return the conversation as the model is shown it, compacted first when it no longer fits."""
+    from tenant_gateway.agent.compaction import NothingToCompact, compact_session, conversation, must_compact, view
+
+    gateway = run.gateway
+    history = view(conversation(gateway, run.session_key, run.session_id))
+    if not must_compact(history, prompt, context_tokens(gateway.config, model) or model.context_window):
+        return history
+    session = gateway.sessions.get(run.session_key)
+    if session is None or session.session_id != run.session_id:
+        return history
+    run.event("compaction", {"phase": "start"})
+    try:
+        await compact_session(gateway, session)
+    except NothingToCompact:
+        run.event("compaction", {"phase": "end", "willRetry": False})
+        return history
+    run.event("compaction", {"phase": "end", "willRetry": False, "completed": True})
+    return view(conversation(gateway, run.session_key, run.session_id))
 
 
 class Usage:

@@ -16,6 +16,9 @@ from tenant_gateway.storage.transcripts import Entry
 _DEFAULT_LIMIT: Final = 200
 _MAX_LIMIT: Final = 1000
 
+_STOP_WORDS: Final = frozenset({"/stop", "/abort"})
+"""Messages that stop what runs instead of waiting behind it."""
+
 
 def send(call: Call) -> dict[str, Any]:
     """`chat.send`: the message is in the transcript, on disk, before the answer says `started`."""
@@ -28,6 +31,8 @@ def send(call: Call) -> dict[str, Any]:
         )
     if (known := known_run(call, run_id)) is not None:
         return known
+    if message.strip().lower() in _STOP_WORDS:
+        return _stop(call, key)
     attachments = call.params.get("attachments") or []
     if not message.strip() and not attachments:
         raise RequestError("message or attachment required")
@@ -37,6 +42,16 @@ def send(call: Call) -> dict[str, Any]:
     sender = call.client.describe()
     accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
     return {"runId": run_id, "status": "started"}
+
+
+def _stop(call: Call, key: str) -> dict[str, Any]:
+    gateway = call.gateway
+    lanes = gateway.lanes
+    active = lanes.active(key)
+    runs = [*lanes.waiting(key), *([] if active is None else [active])]
+    for run in runs:
+        lanes.abort(run, "stop")
+    return {"ok": True, "aborted": bool(runs), "runIds": [run.id for run in runs]}
 
 
 def known_run(call: Call, run_id: str) -> dict[str, Any] | None:
@@ -62,6 +77,9 @@ def history(call: Call) -> dict[str, Any]:
     offset = call.number("offset", 0)
     session = gateway.sessions.get(key)
     if session is None:
+        absent = Session(key, "", 0, 0, 0, {}, {})
+        row = session_row(gateway, absent)
+        del row["sessionId"], row["createdAt"], row["lastInteractionAt"]
         return {
             "sessionKey": call.text("sessionKey"),
             "messages": [],
@@ -69,6 +87,7 @@ def history(call: Call) -> dict[str, Any]:
             "hasMore": False,
             "totalMessages": 0,
             "defaults": defaults(gateway),
+            "sessionInfo": {**row, "updatedAt": None, "activeLeafEntryId": None},
         }
     entries = gateway.transcripts.latest(session.session_id, limit, offset)
     total = gateway.transcripts.count(session.session_id)
@@ -100,6 +119,9 @@ def shown_message(entry: Entry) -> dict[str, Any]:
     """Return a message as clients see it: the transcript's, with `__openclaw` beside it."""
     message = dict(entry.message)
     meta: dict[str, Any] = {}
+    if message["role"] == "compaction":
+        shown = {"role": "system", "content": [{"type": "text", "text": "Compaction"}], "timestamp": entry.recorded_at}
+        return {**shown, "__openclaw": {"kind": "compaction", "id": entry.id, "seq": entry.seq}}
     sender = message.pop("sender", None)
     if message["role"] == "user":
         meta["senderIsOwner"] = True

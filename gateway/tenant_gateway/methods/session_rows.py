@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tenant_gateway.agent.models import Model, UnknownModel, context_tokens, find_model, primary_model
+from tenant_gateway.agent.thinking import thinking_fields
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, Session, now_ms
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def session_row(gateway: Gateway, session: Session) -> dict[str, Any]:
             "source": "implicit",
         },
         "contextTokens": context_tokens(gateway.config, model),
+        **thinking_fields(model),
         "placement": {"state": "local", "generation": 0},
         "hasActiveRun": bool(active),
         "activeRunIds": active,

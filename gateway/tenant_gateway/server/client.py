@@ -21,6 +21,7 @@ from openclaw_protocol.rejections import (
     NotJson,
     Rejection,
 )
+from tenant_gateway.methods.registry import RequestError
 from tenant_gateway.server import websocket
 from tenant_gateway.server.auth import Identity, Peer, authenticate
 from tenant_gateway.server.origin import check_origin
@@ -46,6 +47,9 @@ _LINGER: Final = 1.0
 
 _MAX_PENDING: Final = 64
 """Requests of one client that may wait at the same time (`agent.wait`, `agent`, …)."""
+
+_MAX_WATCHED: Final = 1000
+"""Sessions that one client may watch."""
 
 
 class Client:
@@ -182,6 +186,16 @@ class Client:
     def has_cap(self, cap: str) -> bool:
         """Whether the client named this capability in its `connect`."""
         return self.params is not None and cap in self.params.caps
+
+    def watch(self, key: str) -> None:
+        """Send this client the messages of a session from now on.
+
+        Raises:
+            RequestError: it watches very many already.
+        """
+        if len(self.watched_keys) >= _MAX_WATCHED:
+            raise RequestError("too many session subscriptions")
+        self.watched_keys.add(key)
 
     def describe(self) -> dict[str, Any]:
         """The client as a transcript records it."""

@@ -16,6 +16,7 @@ _encode: Final = msgspec.json.encode
 class Entry(msgspec.Struct):
     """A message of a transcript, as it lies on disk."""
 
+    session_id: str
     seq: int
     id: str
     run_id: str | None
@@ -38,7 +39,9 @@ class TranscriptStore:
         Raises:
             sqlite3.IntegrityError: a message with this idempotency key is there already.
         """
-        entry = Entry(self.last_seq(session_id) + 1, str(uuid.uuid4()), run_id, idempotency_key, now_ms(), message)
+        entry = Entry(
+            session_id, self.last_seq(session_id) + 1, str(uuid.uuid4()), run_id, idempotency_key, now_ms(), message
+        )
         self._connection.execute(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             (session_id, entry.seq, entry.id, run_id, idempotency_key, entry.recorded_at, _encode(message)),
@@ -71,19 +74,33 @@ class TranscriptStore:
         )
         return (_entry(row) for row in rows)
 
+    def containing(self, session_id: str, text: str, limit: int) -> list[Entry]:
+        """Return messages whose JSON holds a text, whatever its case, the latest first."""
+        pattern = "%" + text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        rows = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM entries WHERE session_id = ? AND CAST(message AS TEXT) LIKE ? ESCAPE '\\'"  # noqa: S608
+            " ORDER BY seq DESC LIMIT ?",
+            (session_id, pattern, limit),
+        )
+        return [_entry(row) for row in rows]
+
     def by_id(self, entry_id: str) -> Entry | None:
         """Return the message with this id."""
         row = self._connection.execute(f"SELECT {_COLUMNS} FROM entries WHERE id = ?", (entry_id,)).fetchone()  # noqa: S608
         return None if row is None else _entry(row)
+
+    def remove(self, idempotency_key: str) -> None:
+        """Take a message out again."""
+        self._connection.execute("DELETE FROM entries WHERE idempotency_key = ?", (idempotency_key,))
 
     def delete(self, session_id: str) -> None:
         """Remove a transcript."""
         self._connection.execute("DELETE FROM entries WHERE session_id = ?", (session_id,))
 
 
-_COLUMNS: Final = "seq, id, run_id, idempotency_key, recorded_at, message"
+_COLUMNS: Final = "session_id, seq, id, run_id, idempotency_key, recorded_at, message"
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    seq, entry_id, run_id, idempotency_key, recorded_at, message = row
-    return Entry(seq, entry_id, run_id, idempotency_key, recorded_at, _decode(message))
+    session_id, seq, entry_id, run_id, idempotency_key, recorded_at, message = row
+    return Entry(session_id, seq, entry_id, run_id, idempotency_key, recorded_at, _decode(message))
