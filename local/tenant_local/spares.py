@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from .process import Launcher, LaunchFailed, start
+from .settings import KILL_TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ class Spares:
         self._count = count
         self._ready: deque[Launcher] = deque()
         self._starting: set[asyncio.Task[Launcher]] = set()
+        self._unwanted: set[asyncio.Task[Launcher]] = set()
+        self._ending: set[asyncio.Future[int]] = set()
         self._refills: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -39,18 +42,21 @@ class Spares:
                 self._refill_soon()
                 return launcher
             launcher.close()
-        task = asyncio.get_running_loop().create_task(start(self._flags, self._preload if preload else (), self._path))
-        self._starting.add(task)
-        task.add_done_callback(self._starting.discard)
-        try:
-            launcher = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            # The start goes on to where its process is known, and can then be ended.
-            task.add_done_callback(_discard)
-            raise
+        launcher = await self._start(self._preload if preload else ())
         if preload:
             self._refill_soon()
         return launcher
+
+    async def _start(self, preload: Sequence[str]) -> Launcher:
+        task = asyncio.get_running_loop().create_task(start(self._flags, preload, self._path))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            # The start goes on to where its process is known, and can then be ended.
+            self.give_back(task)
+            raise
 
     def _refill_soon(self) -> None:
         """Start what is missing, but only after the gateway that just took one has had the CPU to itself."""
@@ -67,7 +73,7 @@ class Spares:
         await asyncio.sleep(pause)
         while len(self._ready) < self._count and not self._closed:
             try:
-                self._ready.append(await start(self._flags, self._preload, self._path))
+                self._ready.append(await self._start(self._preload))
             except LaunchFailed as error:
                 log.warning("no spare launcher: %s", error)
                 return
@@ -77,17 +83,25 @@ class Spares:
         self._closed = True
         for task in self._refills:
             task.cancel()
-        await asyncio.gather(*self._refills, *self._starting, return_exceptions=True)
-        for launcher in self._ready:
-            launcher.close()
-            launcher.kill()
-        if self._ready:
-            await asyncio.wait([launcher.warden.exited for launcher in self._ready], timeout=5.0)
-        self._ready.clear()
+        while pending := [*self._refills, *self._starting, *self._unwanted]:
+            await asyncio.gather(*pending, return_exceptions=True)
+        while self._ready:
+            self._end(self._ready.popleft())
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=KILL_TIMEOUT)
 
+    def give_back(self, task: asyncio.Task[Launcher]) -> None:
+        """End the launcher of a `take` whose caller has no use for it any more, now or when it is there."""
+        self._unwanted.add(task)
+        task.add_done_callback(self._end_result)
 
-def _discard(task: asyncio.Task[Launcher]) -> None:
-    if not task.cancelled() and task.exception() is None:
-        launcher = task.result()
+    def _end_result(self, task: asyncio.Task[Launcher]) -> None:
+        self._unwanted.discard(task)
+        if not task.cancelled() and task.exception() is None:
+            self._end(task.result())
+
+    def _end(self, launcher: Launcher) -> None:
         launcher.close()
         launcher.kill()
+        self._ending.add(launcher.warden.exited)
+        launcher.warden.exited.add_done_callback(self._ending.discard)

@@ -135,7 +135,7 @@ class Starter:
             await self._prepare(found, paths)
             held = await self._take_lock(paths)
         except BaseException:
-            taking.add_done_callback(_let_go)
+            self.spares.give_back(taking)
             raise
         try:
             launcher = await taking
@@ -309,13 +309,6 @@ async def _end_stranger(old: lock.Holder) -> None:
             await stranger.wait(KILL_TIMEOUT)
     finally:
         stranger.close()
-
-
-def _let_go(taking: asyncio.Task[Launcher]) -> None:
-    if not taking.cancelled() and taking.exception() is None:
-        launcher = taking.result()
-        launcher.close()
-        launcher.kill()
 
 
 def _close(descriptor: int) -> None:

@@ -95,7 +95,10 @@ class Machine:
 
     @asynccontextmanager
     async def fleet(
-        self, recipes: dict[str, Callable[[], Recipe]] | None = None, confinement: Confinement | None = None, **settings: Any
+        self,
+        recipes: dict[str, Callable[[], Recipe]] | None = None,
+        confinement: Confinement | None = None,
+        **settings: Any,
     ) -> AsyncIterator[LocalFleet]:
         fleet = LocalFleet(
             self.settings(**settings),
