@@ -120,7 +120,9 @@ class Page:
         last: Any = None
         while time.monotonic() < deadline:
             try:
-                last = await self.evaluate(f"(() => {{ {DEEP} return ({expression}); }})()")
+                last = await self.evaluate(
+                    f"(() => {{ {DEEP} const value = ({expression}); return value instanceof Element ? true : value; }})()"
+                )
             except RuntimeError as error:  # between two documents there is nothing to evaluate in
                 last = error
             if last and not isinstance(last, RuntimeError):

@@ -15,7 +15,7 @@ from control_ui_capture import LAST_MODIFIED, Answer, Case, ask, digest
 from router_world import Client, TestFleet
 
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
-from tenant_router.http.control_ui import ASLEEP_AVATAR, ASLEEP_BOOTSTRAP, SECURITY_HEADERS
+from tenant_router.http.control_ui import OWN_AVATAR, OWN_BOOTSTRAP, SECURITY_HEADERS
 from tenant_router.http.control_ui_document import content_security_policy, document
 from tenant_router.http.control_ui_files import list_files
 from tenant_router.http.control_ui_paths import Owner, owner
@@ -37,7 +37,7 @@ def settings(folder: Path) -> RouterSettings:
 @pytest.fixture
 async def router(fleet: TestFleet, openclaw: OpenClawRuntime) -> AsyncIterator[Router]:
     """A router that serves the real folder and knows the token of a tenant that sleeps."""
-    fleet.add("ada", "tok-a")
+    fleet.add("ada", "tok-a", runtime="openclaw")
     router = Router(fleet, settings(openclaw.control_ui))
     router.start()
     yield router
@@ -56,7 +56,7 @@ def says_the_same(case: Case, status: int, headers: dict[str, str], body: str, g
             and got.body == (UNAUTHORIZED if case.method != "HEAD" else b"")
         )
     if whose is Owner.BOOTSTRAP:
-        return got.status == status == 200 and (case.method == "HEAD" or json.loads(got.body) == ASLEEP_BOOTSTRAP)
+        return got.status == status == 200 and (case.method == "HEAD" or json.loads(got.body) == OWN_BOOTSTRAP)
     if whose in NEED_TOKEN:
         return got.status == status and (case.method == "HEAD" or whose is Owner.IMAGE or digest(got.body) == body)
     given, sent = dict(headers), got.body
@@ -127,9 +127,9 @@ async def test_every_file_of_the_package_arrives_whole(router: Router, openclaw:
 async def test_page_of_a_sleeping_tenant_is_configured_without_waking(router: Router, fleet: TestFleet) -> None:
     port = router.address[1]
     got = await ask(port, Case("GET", "/control-ui-config.json", BEARER), "")
-    assert (got.status, json.loads(got.body)) == (200, ASLEEP_BOOTSTRAP)
+    assert (got.status, json.loads(got.body)) == (200, OWN_BOOTSTRAP)
     got = await ask(port, Case("GET", "/avatar/main?meta=1", BEARER), "")
-    assert (got.status, json.loads(got.body)) == (200, ASLEEP_AVATAR)
+    assert (got.status, json.loads(got.body)) == (200, OWN_AVATAR)
     for path in ("/avatar/main", "/avatar/main?v=3", "/api/users/gateway-owner/avatar", "/__openclaw__/plugin-icon/x"):
         got = await ask(port, Case("GET", path, BEARER), "")
         assert (got.status, got.headers["cache-control"]) == (404, "no-store"), path
@@ -165,6 +165,15 @@ async def test_gateway_that_is_awake_is_asked(router: Router, fleet: TestFleet) 
     got = await ask(router.address[1], Case("GET", "/control-ui-config.json", BEARER), "")
     assert got.status != 200  # the gateway of this test speaks WebSocket only, and says so
     assert fleet.starts["ada"] == 1
+    await client.ws.close()
+
+
+async def test_native_gateway_is_never_asked_for_the_page(router: Router, fleet: TestFleet) -> None:
+    fleet.add("nat", "tok-n", runtime="native")
+    client = await Client.open(router)
+    assert (await client.hello("tok-n"))["ok"]
+    got = await ask(router.address[1], Case("GET", "/control-ui-config.json", {"Authorization": "Bearer tok-n"}), "")
+    assert (got.status, json.loads(got.body)) == (200, OWN_BOOTSTRAP)
     await client.ws.close()
 
 

@@ -22,7 +22,7 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
     """Return the ASGI app: health of the router itself, static files, and everything with a token to its tenant."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     folder = router.settings.control_ui
-    control_ui = ControlUi(folder, partial(_asleep, router)) if folder is not None else None
+    control_ui = ControlUi(folder, partial(_answered_here, router)) if folder is not None else None
 
     # Upstream's own paths and bodies (openclaw-protocol 2.4), for load balancers that probe them without a token.
     @app.get("/health")
@@ -53,10 +53,10 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
     return app
 
 
-def _asleep(router: Router, request: Request) -> bool:
-    """Tell whether the request's token is valid and its tenant's gateway is not awake."""
+def _answered_here(router: Router, request: Request) -> bool:
+    """Tell whether the request's token is valid, and its tenant's gateway asleep or one that has nothing of the page's."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     match = router.fleet.find(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
     if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
         return False
-    return router.fleet.awake(match.tenant.key) is None
+    return match.tenant.runtime == "native" or router.fleet.awake(match.tenant.key) is None

@@ -31,15 +31,15 @@ SECURITY_HEADERS = {
 }
 """On every answer of the UI; upstream's `applyControlUiSecurityHeaders`."""
 IMMUTABLE = "public, max-age=31536000, immutable"
-ASLEEP_BOOTSTRAP = {"embedSandbox": "strict"}
-"""The page's configuration while its tenant sleeps.
+OWN_BOOTSTRAP = {"embedSandbox": "strict"}
+"""The page's configuration while its tenant sleeps (always, for a native tenant).
 
-The page asks for it at its start, when it has stored a token, and again as soon as its WebSocket is connected, when the
-gateway answers in full. In between it works with its own defaults, which this body repeats: every field that the page
-reads (`assistantName`, `serverVersion`, `environment`, `terminalEnabled`, `pluginFrameGrants`, ...) has one when it is
-missing, and each is the careful one but for `embedSandbox`, whose default is "scripts". So it is said here.
+The page asks for it at its start, when it has stored a token, and again as soon as its WebSocket is connected, when a
+gateway of upstream's answers in full. In between it works with its own defaults, which this body repeats: every field
+that it reads (`assistantName`, `serverVersion`, `environment`, `terminalEnabled`, `pluginFrameGrants`, ...) has one when
+it is missing, and each is the careful one but for `embedSandbox`, whose default is "scripts". So it is said here.
 """
-ASLEEP_AVATAR = {"avatarUrl": None, "avatarSource": None, "avatarStatus": None, "avatarReason": None}
+OWN_AVATAR = {"avatarUrl": None, "avatarSource": None, "avatarStatus": None, "avatarReason": None}
 """Upstream's words for an agent without a picture (`/avatar/ID?meta=1`)."""
 
 
@@ -50,13 +50,14 @@ class ControlUi:
     ----------
     root
         The folder `dist/control-ui` of the npm package. Read now; raises OSError when it can't be.
-    asleep
-        Tells whether a request's token is one that we know, of a tenant whose gateway is not awake.
+    answered_here
+        Tells whether a request has a valid token, of a tenant whose gateway is not to be asked what the page wants to
+        know before it is connected: it sleeps, or has no such answers.
     """
 
-    def __init__(self, root: Path, asleep: Callable[[Request], bool]) -> None:
+    def __init__(self, root: Path, answered_here: Callable[[Request], bool]) -> None:
         self._files = list_files(root)
-        self._asleep = asleep
+        self._answered_here = answered_here
         self._document = document((root / "index.html").read_text())
 
     def response(self, request: Request) -> Response | None:
@@ -72,11 +73,11 @@ class ControlUi:
             case Owner.SHARED:
                 return self._shared(request, path)
             case Owner.BOOTSTRAP:
-                return _json(ASLEEP_BOOTSTRAP) if self._asleep(request) else None
+                return _json(OWN_BOOTSTRAP) if self._answered_here(request) else None
             case Owner.AVATAR:
-                return self._avatar(request) if self._asleep(request) else None
+                return self._avatar(request) if self._answered_here(request) else None
             case Owner.IMAGE:
-                return _no_picture() if self._asleep(request) else None
+                return _no_picture() if self._answered_here(request) else None
             case Owner.DOCUMENT:
                 return self._page(request)
             case Owner.UI:
@@ -148,7 +149,7 @@ class ControlUi:
 
     def _avatar(self, request: Request) -> Response:
         if parse_qs(request.url.query).get("meta", [""])[0] == "1":
-            return _json(ASLEEP_AVATAR)
+            return _json(OWN_AVATAR)
         return _no_picture()
 
     def _shared(self, request: Request, path: str) -> Response:
