@@ -20,12 +20,12 @@ WAKE = 60.0
 LOGIN = "pick('input[type=password]')"
 COMPOSER = "(() => { const one = pick('textarea'); return one && !one.disabled; })()"
 runtimes = pytest.mark.parametrize("runtime", ["native", "openclaw"])
-EXPECTED = re.compile(r"/api/users/[^/]+/avatar|Password field is not contained in a form")
-"""What the page's console says with an untouched gateway too."""
+EXPECTED = re.compile(r"/api/users/[^/]+/avatar|/__openclaw__/workspace-icon/")
+"""What the page's console complains of with an untouched gateway too: pictures that are not there."""
 
 
-QUESTION = "HOLD one two three four five six seven eight"
-"""The stand-in model answers half of it and waits."""
+QUESTION = f"HOLD one two three {' '.join(f'word{number}' for number in range(60))} seven eight"
+"""The stand-in model answers half of it and waits. Long, because a gateway passes on what comes in pieces of 150 ms."""
 NO_WEBSOCKET = "window.WebSocket = class extends EventTarget { send() {} close() {} };"
 """A WebSocket that never gets anywhere."""
 
@@ -94,7 +94,7 @@ async def test_chat_streams_and_the_token_stays(page: Page, world: World, runtim
 
         await say(page, QUESTION)
         # The page writes "You said:" over the user's own words too, so count: once asked, and half an answer.
-        await page.until(f"{times('HOLD one two')} === 2", WAKE)
+        await page.until(f"{times('one two three')} === 2", WAKE)
         assert await page.until(f"{times('seven eight')} === 1", 5)  # the model holds the rest back
         await page.screenshot(ARTIFACTS / f"{runtime}-streaming.png")
         world.llm.release()
@@ -106,6 +106,7 @@ async def test_chat_streams_and_the_token_stays(page: Page, world: World, runtim
         assert "expects its token" not in await page.text()
         await page.screenshot(ARTIFACTS / f"{runtime}-reloaded.png")
         assert "Refresh required" not in await page.text()
+        assert await page.until("!pick('[role=alert], [class*=toast], .danger')", 1)
         assert not complaints(page)
 
 
