@@ -15,10 +15,11 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 from fastapi import Request
-from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from .control_ui_document import content_security_policy, document
-from .control_ui_files import CONTENT_TYPES, PRECOMPRESSED, StaticFile, list_files
+from .control_ui_files import CONTENT_TYPES, PRECOMPRESSED, Representation, StaticFile, list_files
 from .control_ui_negotiation import accepts_html, content_encodings, unmodified
 from .control_ui_paths import Owner, extension, file_name, named_by_content, owner, share_target, versioned
 
@@ -137,7 +138,7 @@ class ControlUi:
             headers["Content-Encoding"] = codings[0]
         if request.method == "HEAD":
             return Response(headers=headers)
-        return StreamingResponse(sent.chunks(), headers=headers)
+        return _FileResponse(sent, headers)
 
     def _never_changes(self, request: Request, name: str) -> bool:
         if named_by_content(name):
@@ -157,6 +158,20 @@ class ControlUi:
         # The path begins with /chat/ or /dashboard/ (control_ui_paths), so it can't lead to another site.
         headers = {"Location": share_target(path) + (f"?{query}" if query else ""), "Cache-Control": "no-store"}
         return Response(status_code=302, headers={**SECURITY_HEADERS, **headers})
+
+
+class _FileResponse(Response):
+    """A file in chunks. Starlette's `StreamingResponse` does it at three times the cost, to notice who leaves early."""
+
+    def __init__(self, sent: Representation, headers: dict[str, str]) -> None:
+        super().__init__(headers=headers)
+        self._sent = sent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        async for chunk in self._sent.chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
 
 def _listed(request: Request, name: str) -> str:

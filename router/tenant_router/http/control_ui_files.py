@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,9 @@ class Representation:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Read the file in a thread, as fast as the client takes it."""
+        if self.size <= CHUNK:  # most are: one hop to a thread instead of four
+            yield await anyio.to_thread.run_sync(self.path.read_bytes)
+            return
         async with await anyio.open_file(self.path, "rb") as file:
             while chunk := await file.read(CHUNK):
                 yield chunk
@@ -78,26 +81,26 @@ def list_files(root: Path) -> dict[str, StaticFile]:
         The folder can't be read.
     """
     real = root.resolve(strict=True)
-    sizes: dict[str, tuple[Path, os.stat_result]] = {}
-    for folder, _, names in os.walk(real):
-        for name in names:
-            path = Path(folder, name)
-            try:
-                target = path.resolve(strict=True)
-                found = target.stat()
-            except OSError:
-                continue  # a link to nothing
-            if target.is_relative_to(real) and target.is_file():
-                sizes[path.relative_to(real).as_posix()] = (target, found)
+    found = {path.relative_to(real).as_posix(): (path, status) for path, status in _regular_files(real, real)}
     files: dict[str, StaticFile] = {}
-    for name, (path, found) in sizes.items():
+    for name, (path, status) in found.items():
         if extension(name) in PRECOMPRESSED:
             continue
-        file = files[name] = StaticFile(name, int(found.st_mtime))
-        file.representations["identity"] = Representation(path, found.st_size)
+        file = files[name] = StaticFile(name, int(status.st_mtime))
+        file.representations["identity"] = Representation(path, status.st_size)
         # Upstream keeps compressed twins of the files with hashed names only.
         if named_by_content(name) and extension(name) in _COMPRESSIBLE:
             for suffix, coding in PRECOMPRESSED.items():
-                if (twin := sizes.get(name + suffix)) is not None:
+                if (twin := found.get(name + suffix)) is not None:
                     file.representations[coding] = Representation(twin[0], twin[1].st_size)
     return files
+
+
+def _regular_files(folder: Path, root: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = folder / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                yield from _regular_files(path, root)
+            elif entry.is_file() and (not entry.is_symlink() or path.resolve().is_relative_to(root)):
+                yield path, entry.stat()
