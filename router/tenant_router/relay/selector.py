@@ -182,11 +182,14 @@ class RelaySelector(selectors.EpollSelector):
                     elif side.looked < second:
                         pairs.look(side, view[:size])
                         leave = True
-                    elif left or buffer[0] != WHOLE_TEXT:
-                        side.advance(buffer, size)
-                    # `advance` for exactly one whole frame, without the call.
-                    elif (whole := sizes[buffer[1]]) != size and (
-                        whole >= 0 or (buffer[2] << 8 | buffer[3]) - whole != size
+                    elif (
+                        left
+                        or buffer[0] != WHOLE_TEXT
+                        # Not one whole frame: otherwise this is all that `advance` would do.
+                        or (
+                            (whole := sizes[buffer[1]]) != size
+                            and (whole >= 0 or (buffer[2] << 8 | buffer[3]) - whole != size)
+                        )
                     ):
                         side.advance(buffer, size)
                     peer = side.peer
