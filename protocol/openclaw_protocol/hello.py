@@ -1,7 +1,7 @@
 """hello-ok, the answer to `connect`: built by a gateway, and made fit for its client by the router in between."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -113,7 +113,7 @@ def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
 
     try:
         text = frame if isinstance(frame, str) else frame.decode()
-        answer = json.loads(text)
+        answer = json.loads(text, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise InvalidFrame("not JSON") from None
     if not isinstance(answer, dict) or answer.get("type") != "res" or not isinstance(answer.get("ok"), bool):
@@ -128,7 +128,15 @@ def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
         if isinstance(snapshot, dict) and "authMode" in snapshot:
             snapshot["authMode"] = "token"
     # A half surrogate, which JavaScript can write as an escape, stays an escape.
-    return json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode(errors="backslashreplace")
+    try:
+        written = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        raise InvalidFrame("numbers or nesting beyond measure") from None
+    return written.encode(errors="backslashreplace")
+
+
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(constant)
 
 
 def hello_ok(

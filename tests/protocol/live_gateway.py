@@ -99,13 +99,22 @@ class LiveGateway:
         except OSError:
             return False
 
+    def wait_until_open(self) -> None:
+        """Wait for the port, seconds before the gateway takes clients."""
+        eventually_sync(lambda: self.probe("/healthz"), START_TIMEOUT, "gateway open")
+
     def wait_until_ready(self) -> None:
         eventually_sync(lambda: self.probe("/startupz"), START_TIMEOUT, "gateway ready")
+
+    def terminate(self) -> None:
+        """Ask it to end; it finishes its work first."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
 
     def stop(self) -> None:
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
+        self.terminate()
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:

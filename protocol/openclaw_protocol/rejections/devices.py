@@ -1,7 +1,7 @@
 """Devices that are missing, unproved or unknown."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from openclaw_protocol.errors import NOT_PAIRED, ErrorShape
 from openclaw_protocol.rejections.base import Rejection, invalid_request
@@ -37,15 +37,16 @@ class PairingRequired(Rejection):
     ) -> None:
         requirement, hint = _PAIRING_TEXTS[reason]
         message = f"pairing required: {requirement}"
-        details = {
+        details: dict[str, Any] = {
             "code": "PAIRING_REQUIRED",
             "reason": reason,
             "requestId": pairing_id,
             "remediationHint": hint,
             "deviceId": device_id,
             "requestedRole": role,
-            "requestedScopes": list(scopes),
         }
+        if scopes:
+            details["requestedScopes"] = list(scopes)
         super().__init__(ErrorShape(NOT_PAIRED, message, details), 1008, f"{message} (requestId: {pairing_id})")
 
 
