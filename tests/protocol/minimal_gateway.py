@@ -15,7 +15,7 @@ from openclaw_protocol import frames
 from openclaw_protocol.connect import ConnectRequest
 from openclaw_protocol.errors import INVALID_REQUEST, ErrorShape
 from openclaw_protocol.hello import hello_ok
-from openclaw_protocol.rejections import Rejection, TokenMismatch, TokenMissing
+from openclaw_protocol.rejections import GatewayStarting, Rejection, TokenMismatch, TokenMissing
 from openclaw_protocol.server import HANDSHAKE_TIMEOUT, ServerHandshake
 
 
@@ -25,8 +25,9 @@ class MinimalGateway:
 
     token: str
     port: int = 0
+    starting: int = 0
+    """How many clients are still to be told that it starts."""
     connects: list[ConnectRequest] = field(default_factory=list)
-    messages: list[bytes | str] = field(default_factory=list)
     nonces: list[str] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
@@ -42,7 +43,6 @@ class MinimalGateway:
             await socket.send(handshake.start(), text=True)
             async with asyncio.timeout(HANDSHAKE_TIMEOUT):
                 message = await socket.recv()
-            self.messages.append(message)
             try:
                 request = handshake.receive(message, time.time_ns() // 1_000_000)
                 assert request is not None
@@ -59,6 +59,9 @@ class MinimalGateway:
                 await socket.send(self._answer(message), text=True)
 
     def _authenticate(self, request: ConnectRequest) -> None:
+        if self.starting:
+            self.starting -= 1
+            raise GatewayStarting
         token = request.params.token
         if token is None:
             raise TokenMissing(request.params.client)
