@@ -26,6 +26,7 @@ from tenant_local.settings import LocalSettings
 from tenant_router.activity import Activity
 from tenant_router.admin.app import build_admin_app
 from tenant_router.admin.server import AdminServer
+from tenant_router.listener import listening_socket
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
 from tenant_router.settings import Network, RouterSettings
@@ -108,6 +109,13 @@ def up(
 
 async def _serve(settings: UpSettings) -> None:
     stopping = _Stopping()
+    # Bound first: the gateways' config and confinement name these ports.
+    try:
+        listen_sock = listening_socket(*settings.listen)
+        admin_sock = AdminServer.bind(settings.admin)
+    except OSError as error:
+        raise CommandError(f"can't listen: {error}; choose another address with --listen or --admin") from None
+    listen, admin_address = listen_sock.getsockname()[:2], admin_sock.getsockname()[:2]
     runtime = installed(default_cache_dir())
     activity = Activity()
     fleet = LocalFleet(
@@ -115,8 +123,8 @@ async def _serve(settings: UpSettings) -> None:
             directory=settings.directory,
             data=settings.data,
             unconfined=settings.unconfined,
-            allowed_origins=settings.origins or _local_origins(settings.listen[1]),
-            forbidden_ports=frozenset({settings.listen[1], settings.admin[1]}),
+            allowed_origins=settings.origins or _local_origins(listen[1]),
+            forbidden_ports=frozenset({listen[1], admin_address[1]}),
         ),
         activity,
         revoked=lambda name, tokens: router.live.revoke(name, tokens),  # noqa: PLW0108 - router is made below
@@ -139,21 +147,20 @@ async def _serve(settings: UpSettings) -> None:
         except (DataError, NotConfinable) as error:
             raise CommandError(str(error)) from None
         stack.push_async_callback(stopping.within, partial(fleet.stop, STOP_GATEWAYS), partial(fleet.stop, 0.0))
+        router.start(listen_sock)
+        stack.push_async_callback(stopping.within, router.drain, router.close)
         app = build_admin_app(router)
-        admin = AdminServer(app, settings.admin)
-        try:
-            router.start()
-            stack.push_async_callback(stopping.within, router.drain, router.close)
-            admin.start()
-            stack.push_async_callback(admin.stop)
-        except OSError as error:
-            raise CommandError(f"can't listen: {error}; choose another address with --listen or --admin") from None
-        listen, admin_address = _text(router.address), _text(admin.address)
-        running = stack.enter_context(announced(listen, admin_address, settings.directory, settings.data))
+        admin = AdminServer(app, admin_sock)
+        admin.start()
+        stack.push_async_callback(admin.stop)
+        running = stack.enter_context(announced(_text(listen), _text(admin_address), settings.directory, settings.data))
         app.include_router(tenant_routes(router, fleet, running.token))
         gc.collect()
         gc.freeze()  # what start-up made stays: no later collection need look at it
-        print(f"ready: clients at ws://{listen}, admin at http://{admin_address}, data in {settings.data}", flush=True)
+        print(
+            f"ready: clients at ws://{_text(listen)}, admin at http://{_text(admin_address)}, data in {settings.data}",
+            flush=True,
+        )
         await stopping.asked()
 
 

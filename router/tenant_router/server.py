@@ -65,15 +65,15 @@ class Router:
         """Whether clients can connect."""
         return self._listener is not None and self._listener.sock.fileno() != -1
 
-    def start(self) -> None:
-        """Bind, and accept from now on.
+    def start(self, sock: socket.socket | None = None) -> None:
+        """Accept from now on, on a socket that listens already (`listening_socket`) or on the address of the settings.
 
         Raises
         ------
         OSError
             The address can't be had.
         """
-        sock = listening_socket(*self.settings.listen)
+        sock = sock or listening_socket(*self.settings.listen)
         self._listener = Listener(sock, lambda: len(self._openings) >= MAX_OPENING, self._accepted)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="router sweep")
 

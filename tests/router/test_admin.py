@@ -12,7 +12,7 @@ from tenant_router.server import Router
 
 async def test_admin_port_tells_health_metrics_and_activity(router: Router, fleet: TestFleet) -> None:
     fleet.add("ada", "tok-a")
-    admin = AdminServer(build_admin_app(router), ("127.0.0.1", 0))
+    admin = AdminServer(build_admin_app(router), AdminServer.bind(("127.0.0.1", 0)))
     admin.start()
     try:
         client = await Client.open(router)

@@ -112,8 +112,9 @@ class GatewaySettings:
             "trustedProxies": list(self.trusted_proxies),
             "allowRealIpFallback": None,
             "reload": None,
+            # The files are the router's to serve; the gateway answers what the page asks of it (its config, avatars, icons).
             "controlUi": {
-                "enabled": False,
+                "enabled": True,
                 "basePath": None,
                 "root": None,
                 "allowedOrigins": list(self.allowed_origins),

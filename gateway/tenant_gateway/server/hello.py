@@ -49,7 +49,7 @@ def hello(gateway: Gateway, client: Client) -> dict[str, Any]:
     return hello_ok(
         server={
             "version": UPSTREAM_VERSION,
-            "buildId": f"{UPSTREAM_VERSION}-native",
+            "controlUiBuildSource": "configured",
             "bootId": gateway.boot_id,
             "connId": client.conn_id,
         },

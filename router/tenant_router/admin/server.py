@@ -25,31 +25,33 @@ class _QuietServer(Server):
 class AdminServer:
     """One HTTP server for the admin port."""
 
-    def __init__(self, app: FastAPI, address: tuple[str, int]) -> None:
+    def __init__(self, app: FastAPI, sock: socket.socket) -> None:
         self._app = app
-        self._wanted = address
-        self._sock: socket.socket | None = None
+        self._sock = sock
         self._server: _QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port, after `start`."""
-        assert self._sock is not None
-        host, port = self._sock.getsockname()[:2]
-        return host, port
-
-    def start(self) -> None:
-        """Bind and serve.
+    @staticmethod
+    def bind(address: tuple[str, int]) -> socket.socket:
+        """Return a socket that listens on an address.
 
         Raises
         ------
         OSError
             The address can't be had.
         """
-        host, port = self._wanted
+        host, port = address
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        self._sock = socket.create_server((host, port), family=family)
+        return socket.create_server((host, port), family=family)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port."""
+        host, port = self._sock.getsockname()[:2]
+        return host, port
+
+    def start(self) -> None:
+        """Serve from now on."""
         config = Config(
             self._app,
             http="httptools",
@@ -66,7 +68,7 @@ class AdminServer:
 
     async def stop(self) -> None:
         """Stop serving and wait for the end."""
-        if self._server is None or self._task is None or self._sock is None:
+        if self._server is None or self._task is None:
             return
         self._server.should_exit = True
         with contextlib.suppress(TimeoutError):

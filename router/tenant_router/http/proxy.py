@@ -39,6 +39,7 @@ HOP_BY_HOP = frozenset(
 )  # RFC 9110 section 7.6.1
 NEVER_FORWARDED = HOP_BY_HOP | {
     "host",
+    "cookie",  # nobody enters by one, and all tenants share this host name: a plugin's cookie of one is not another's
     "authorization",  # the tenant's token is the router's business; the gateway gets an identity
     "forwarded",
     "x-real-ip",
@@ -46,6 +47,7 @@ NEVER_FORWARDED = HOP_BY_HOP | {
     PROOF_HEADER,
     SCOPES_HEADER,
 }
+NEVER_RETURNED = HOP_BY_HOP | {"set-cookie"}
 SILENCE = 1800.0
 """Seconds without a byte of the answer: an agent's turn without streaming can take many minutes."""
 CONNECT = 5.0
@@ -101,7 +103,8 @@ class HttpProxy:
     async def _exchange(self, request: Request, tenant: TenantRecord, origin: ClientOrigin) -> Response:
         router = self._router
         activity = router.activity.of(tenant.key)
-        activity.last_request = time.time()
+        if request.method not in ("GET", "HEAD"):  # a page's own loading is nobody asking for something
+            activity.last_request = time.time()
         reason = f"{request.method} {request.url.path}"
         stale: GatewayAddress | None = None
         deadline = time.monotonic() + tenant.wake_timeout
@@ -151,7 +154,7 @@ class HttpProxy:
             data=body if body.expected else None,
             allow_redirects=False,
         )
-        given = [(n.lower(), v) for n, v in answer.raw_headers if n.decode("latin-1").lower() not in HOP_BY_HOP]
+        given = [(n.lower(), v) for n, v in answer.raw_headers if n.decode("latin-1").lower() not in NEVER_RETURNED]
         response = StreamingResponse(_stream(answer, self._router.live.opening(tenant.key)), answer.status)
         response.raw_headers = given
         return response

@@ -36,7 +36,7 @@ def test_gateway_settings_are_those_of_the_protocol_page(
     assert "operator.admin" in gateway["auth"]["identityScopes"][settings.user]
     assert gateway["trustedProxies"] == ["127.0.0.1"]
     assert gateway["http"]["endpoints"] == {"chatCompletions": {"enabled": True}, "responses": {"enabled": True}}
-    assert gateway["controlUi"] == {"enabled": False, "allowedOrigins": ["*"]}
+    assert gateway["controlUi"] == {"enabled": True, "allowedOrigins": ["*"]}
 
 
 def test_in_a_pod_loopback_is_not_let_in(template: MakeTemplate, tenant: MakeTenant, settings: GatewaySettings) -> None:
