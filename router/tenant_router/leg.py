@@ -18,6 +18,7 @@ from openclaw_protocol.connect import ConnectRequest
 from openclaw_protocol.device import DeviceKey
 from openclaw_protocol.frames import request as request_frame
 from openclaw_protocol.hello import restore_hello
+from openclaw_protocol.rejections import InvalidFrame
 
 from .fleet import GatewayAddress
 from .head import BadHead, read_response
@@ -133,7 +134,7 @@ async def greet(
         raise Refused(hello, code, reason)
     except TimeoutError:
         raise Unreachable(f"no answer within {DIAL_TIMEOUT:g} s") from None
-    except (BadHead, msgspec.MsgspecError, OSError) as error:
+    except (BadHead, InvalidFrame, msgspec.MsgspecError, OSError) as error:
         raise Unreachable(f"{type(error).__name__}: {error}") from error
     except Closed:
         raise NotYet from None
@@ -157,6 +158,8 @@ async def _upgrade(
         ).encode("latin-1")
     )
     head, rest = await read_response(wire)
+    if head.status == 503:  # upstream's own, once it drains: "Gateway websocket admission closed"
+        raise NotYet
     if rest is None or head.status != 101:
         raise BadHead(502, f"the gateway answered the upgrade with status {head.status}")
     if (
