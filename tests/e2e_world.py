@@ -127,12 +127,13 @@ class World:
         return (await self.up.tenant(name))["state"] in ("asleep", "failed")
 
     def gateways(self, name: str) -> list[int]:
-        """Return the processes that hold this tenant's gateway lock: all that serve its state directory."""
+        """Return the processes that serve this tenant's state directory: those that hold its lock, without their children."""
         try:
             lock = (self.data / "tenants" / name / "gateway.lock").stat()
         except FileNotFoundError:
             return []
-        return [pid for pid in pids() if _has_open(pid, lock)]
+        holders = {pid: _parent(pid) for pid in pids() if _has_open(pid, lock)}
+        return [pid for pid, parent in holders.items() if parent not in holders]
 
 
 def pids() -> list[int]:
@@ -149,3 +150,10 @@ def _has_open(pid: int, wanted: os.stat_result) -> bool:
     except OSError:
         pass  # it ended meanwhile
     return False
+
+
+def _parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0  # it ended meanwhile

@@ -69,7 +69,8 @@ class Origin:
 def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
     """Return a key that sorts versions as people do: "9" before "10", "1.9" before "1.10"."""
     return tuple(
-        (1, int(part), "") if part.isdecimal() and part.isascii() else (0, 0, part) for part in re.findall(r"[0-9]{1,18}|[^0-9]+", version)
+        (1, int(part), "") if part.isdecimal() and part.isascii() else (0, 0, part)
+        for part in re.findall(r"[0-9]{1,18}|[^0-9]+", version)
     )
 
 

@@ -20,8 +20,10 @@ from openclaw_protocol.frames import Request, error_response, response
 from openclaw_protocol.rejections import GatewayDraining
 from tenant_gateway.config.document import Config, ConfigError, read_config
 from tenant_gateway.methods import registry
+from tenant_gateway.recent import Recent
 from tenant_gateway.server.client import Client, event_head
 from tenant_gateway.settings import Settings
+from tenant_gateway.storage.cron import CronStore
 from tenant_gateway.storage.database import open_database
 from tenant_gateway.storage.runs import QUEUED, RunRecord, RunStore
 from tenant_gateway.storage.sessions import SessionStore
@@ -30,9 +32,13 @@ from tenant_gateway.suspension import ACCEPTING, PREPARED, Suspension
 
 if TYPE_CHECKING:
     from tenant_gateway.agent.lanes import Lanes
+    from tenant_gateway.cron.scheduler import Scheduler
     from tenant_gateway.server.listener import ServerProtocol
     from tenant_gateway.tools.processes import Processes
 
+
+_KEPT_RESPONSES: Final = 256
+"""Ids of `/v1/responses` whose conversation `previous_response_id` can go on with."""
 
 _STARTS_WORK: Final = frozenset({"chat.send", "agent", "sessions.send", "sessions.create", "cron.run", "tools.invoke"})
 
@@ -53,14 +59,17 @@ class Gateway:
         self.sessions = SessionStore(self.database)
         self.transcripts = TranscriptStore(self.database)
         self.runs = RunStore(self.database)
+        self.cron = CronStore(self.database)
         self.secret = self._secret()
         self.config_writes: deque[float] = deque()
+        self.http_responses: Recent[str] = Recent(_KEPT_RESPONSES)
         self.health_version = 1
         self.presence_version = 1
         self.draining = False
         self.suspension = Suspension(self)
         self._lanes: Lanes | None = None
         self._processes: Processes | None = None
+        self._scheduler: Scheduler | None = None
         self._waiting: list[RunRecord] = []
         self._interrupted_runs()
 
@@ -82,6 +91,15 @@ class Gateway:
     def background_processes(self) -> int:
         """How many commands of the agent run in the background."""
         return 0 if self._processes is None else self._processes.running
+
+    @property
+    def scheduler(self) -> Scheduler:
+        """The clock of the cron jobs. Imported when there is a job."""
+        if self._scheduler is None:
+            from tenant_gateway.cron.scheduler import Scheduler
+
+            self._scheduler = Scheduler(self)
+        return self._scheduler
 
     @property
     def processes(self) -> Processes:
@@ -120,12 +138,14 @@ class Gateway:
                 self.sessions.save(session)
 
     def resume(self) -> None:
-        """Begin what waits since the gateway before this one."""
+        """Begin what waits since the gateway before this one, and the clock of the cron jobs."""
         if self._waiting:
             from tenant_gateway.agent.accept import resume
 
             resume(self, self._waiting)
             self._waiting = []
+        if self.cron.next_due() is not None:
+            self.scheduler.arm()
 
     # Requests
 
@@ -271,6 +291,8 @@ class Gateway:
         self.broadcast("shutdown", {"reason": "gateway stopping"})
         for client in tuple(self.clients):
             client.close(1012, "service restart")
+        if self._scheduler is not None:
+            await self._scheduler.stop()
         if self._lanes is not None:
             await self._lanes.stop()
         for connection in tuple(self.connections):

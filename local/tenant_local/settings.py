@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-DEBOUNCE = 0.2
+DEBOUNCE = 0.1
 """Seconds without a further change until edited files are read: editors write a file in several steps."""
 SPAWN_TIMEOUT = 10.0
 """Seconds until a launcher says its PID: 15 ms when the machine is idle, so this means that the machine is stuck."""

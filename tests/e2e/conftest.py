@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from e2e_world import World
 
+from e2e_world import World
 from openclaw_tenancy.demo.fakellm import FakeLLM
 from tenant_local.runtimes.openclaw_install import OpenClawRuntime
 

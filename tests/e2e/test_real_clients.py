@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from e2e_world import World
 
 from deadlines import eventually
+from e2e_world import World
 from openclaw_tenancy.demo.client import GatewayClient
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]

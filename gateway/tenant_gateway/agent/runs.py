@@ -48,6 +48,8 @@ class Run:
         self.said = ""
         """What it said in the answers of this run before."""
         self.tools_used: list[str] = []
+        self.news = asyncio.Event()
+        """Set whenever there is more of the reply; who streams it elsewhere waits for this and clears it."""
         self.abort_reason: str | None = None
         """Why it is being stopped: `rpc` (a client), `timeout`, `restart`."""
         self.task: asyncio.Task[None] | None = None
@@ -115,6 +117,7 @@ class Run:
     def delta(self, text: str) -> None:
         """Take a piece of the answer; the first is sent at once, those that come quickly are sent together."""
         self.text += text
+        self.news.set()
         now = asyncio.get_running_loop().time()
         if now >= self._due:
             self._due = now + _DELTA_INTERVAL

@@ -259,6 +259,7 @@ def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
 
 def _settle(run: Run, outcome: dict[str, Any], phase: str) -> None:
     run.outcome.set_result(outcome)
+    run.news.set()
     run.gateway.tell_session(run.session_key, "agent.input.settled", phase=phase, runId=run.id)
 
 
@@ -268,6 +269,7 @@ def finish_steered(run: Run, into: Run) -> None:
     run.gateway.runs.finish(run.id, "ok", outcome)
     run.chat_end("final")
     run.outcome.set_result(outcome)
+    run.news.set()
 
 
 def partial_message(run: Run, stop_reason: str) -> dict[str, Any]:

@@ -63,6 +63,7 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "models.authStatus": (READ, "catalogs:auth_status"),
     "commands.list": (READ, "catalogs:commands_list"),
     "tools.catalog": (READ, "catalogs:tools_catalog"),
+    "tools.invoke": (WRITE, "tools:invoke"),
     "tools.effective": (READ, "catalogs:tools_effective"),
     "chat.metadata": (READ, "catalogs:chat_metadata"),
     "config.get": (READ, "config:get"),
@@ -71,6 +72,14 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "config.apply": (ADMIN, "config:set_"),
     "config.schema": (READ, "config:schema"),
     "config.schema.lookup": (READ, "config:schema_lookup"),
+    "cron.list": (READ, "cron:list_jobs"),
+    "cron.status": (READ, "cron:status"),
+    "cron.get": (READ, "cron:get"),
+    "cron.runs": (READ, "cron:runs"),
+    "cron.add": (ADMIN, "cron:add"),
+    "cron.update": (ADMIN, "cron:update"),
+    "cron.remove": (ADMIN, "cron:remove"),
+    "cron.run": (ADMIN, "cron:run"),
     "logs.tail": (READ, "logs:tail"),
 }
 """Method → (scope, `module:function`), in the order of upstream's documentation."""
@@ -86,6 +95,8 @@ EVENTS: Final = (
     "tick",
     "shutdown",
     "health",
+    "cron",
+    "config.changed",
     "gateway.suspension",
 )
 

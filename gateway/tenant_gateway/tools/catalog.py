@@ -21,9 +21,9 @@ _PROFILES: Final = {
 
 def all_tools() -> tuple[Tool, ...]:
     """Return every tool there is."""
-    from tenant_gateway.tools import exec, files, search, sessions
+    from tenant_gateway.tools import cron, exec, files, search, sessions
 
-    return (*files.TOOLS, *search.TOOLS, *exec.TOOLS, *sessions.TOOLS)
+    return (*files.TOOLS, *search.TOOLS, *exec.TOOLS, *sessions.TOOLS, *cron.TOOLS)
 
 
 def enabled_tools(config: Config) -> dict[str, Tool]:

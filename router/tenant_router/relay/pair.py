@@ -11,6 +11,9 @@ from .follow import Follower
 NEVER = 1 << 62
 """A second that never comes: for sides whose requests nobody asks about."""
 
+UNKNOWN = -1
+"""No epoll mask: the socket has to be armed again, which also reports what is ready."""
+
 
 class Side(Follower):
     """One socket of a pair; the follower's state is of what this socket sends, and `pending` is what it has yet to take."""
@@ -67,7 +70,7 @@ class Side(Follower):
         """What had been read behind that boundary."""
         self.dead = False
         """It is closed, or its owner's again."""
-        self.armed = -1
+        self.armed = UNKNOWN
         """The events that epoll watches for on it."""
 
     @property

@@ -13,10 +13,10 @@ import time
 from collections.abc import Iterator
 
 from .follow import request_method
-from .pair import Detached, Pair, Side
+from .pair import UNKNOWN, Detached, Pair, Side
 
-IN, OUT, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLONESHOT
-EDGE = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET
+IN, OUT, RDHUP, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP, select.EPOLLONESHOT
+EDGE = IN | RDHUP | select.EPOLLET
 """What a flowing side waits for. Edge-triggered: the kernel need not look again at each socket that was ready before. One
 read that does not fill the buffer has taken everything; RDHUP tells of an end that came together with the last bytes."""
 BUFFER_SIZE = 128 * 1024
@@ -119,20 +119,29 @@ class Pairs:
         """Handle what epoll says of a side, all but plain input of a flowing one."""
         if events & OUT and side.pending:
             self._flush(side)
-        if events & ~OUT and side.readable and not side.dead:
-            try:
-                size = side.recv_into(self.buffer)
-            except BlockingIOError:
+        if events & ~OUT:
+            # An end may stand behind more than one read, and no edge will tell of it again.
+            while side.readable and self._read(side) and events & RDHUP:
                 pass
-            except OSError:
-                self.broken(side)
-            else:
-                if size:
-                    side.received += size
-                    self._take(side, self.view[:size])
-                else:
-                    self._ended(side)
         self.settle(side.pair)
+
+    def _read(self, side: Side) -> bool:
+        """Read once and pass it on; whether there may be more."""
+        try:
+            size = side.recv_into(self.buffer)
+        except BlockingIOError:
+            return False
+        except OSError:
+            self.broken(side)
+            return False
+        if not size:
+            self._ended(side)
+            return False
+        if size == BUFFER_SIZE:
+            side.armed = UNKNOWN
+        side.received += size
+        self._take(side, self.view[:size])
+        return True
 
     def look(self, side: Side, data: memoryview) -> None:
         """Follow input of a client that has not been seen to ask for anything in this second, and look for requests in it."""
@@ -189,14 +198,12 @@ class Pairs:
         if side.flows and not side.pending:
             self.flowing[side.fd] = side
             self.careful.pop(side.fd, None)
-            # Also when it is armed already: an edge may have passed while it was handled, and this reports it again.
-            side.armed = EDGE
-            self._epoll.modify(side.fd, EDGE)
-            return
-        self.careful[side.fd] = side
-        self.flowing.pop(side.fd, None)
-        # Hang-ups are reported for an empty mask too, again and again: one-shot disarms them after the first (trap 8).
-        events = (IN if side.readable else 0) | (OUT if side.pending else 0) or ONESHOT
+            events = EDGE
+        else:
+            self.careful[side.fd] = side
+            self.flowing.pop(side.fd, None)
+            # Hang-ups are reported for an empty mask too, again and again: one-shot disarms them after the first (trap 8).
+            events = (IN if side.readable else 0) | (OUT if side.pending else 0) or ONESHOT
         if events != side.armed:
             side.armed = events
             self._epoll.modify(side.fd, events)

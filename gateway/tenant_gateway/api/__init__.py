@@ -1,0 +1,1 @@
+"""The HTTP interfaces: OpenAI chat completions and responses, tools."""
