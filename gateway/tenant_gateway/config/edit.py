@@ -69,6 +69,10 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
+_MISSING: Final = object()
+"""Stands for a name that is not there, which is not the same as null."""
+
+
 def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
     """Return the paths in dots whose values differ."""
     if isinstance(old, dict) and isinstance(new, dict):
@@ -76,7 +80,7 @@ def changed_paths(old: Any, new: Any, path: str = "") -> list[str]:
         return [
             found
             for name in names
-            for found in changed_paths(old.get(name), new.get(name), f"{path}.{name}".lstrip("."))
+            for found in changed_paths(old.get(name, _MISSING), new.get(name, _MISSING), f"{path}.{name}".lstrip("."))
         ]
     return [] if old == new else [path]
 
