@@ -80,6 +80,16 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "cron.update": (ADMIN, "cron:update"),
     "cron.remove": (ADMIN, "cron:remove"),
     "cron.run": (ADMIN, "cron:run"),
+    "question.list": (READ, "absent:questions"),
+    "exec.approval.list": (READ, "absent:approvals"),
+    "plugin.approval.list": (READ, "absent:approvals"),
+    "openclaw.approval.list": (READ, "absent:approvals"),
+    "tasks.list": (READ, "absent:tasks"),
+    "node.list": (READ, "absent:nodes"),
+    "channels.status": (READ, "absent:channels"),
+    "last-heartbeat": (READ, "absent:last_heartbeat"),
+    "sessions.branches.list": (READ, "absent:branches"),
+    "update.status": (READ, "absent:update_status"),
     "logs.tail": (READ, "logs:tail"),
 }
 """Method → (scope, `module:function`), in the order of upstream's documentation."""

@@ -7,7 +7,7 @@ from typing import Any, Final
 from tenant_gateway.methods.chat import shown_message
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import defaults, session_row
-from tenant_gateway.storage.sessions import DEFAULT_AGENT, Session, canonical_key, now_ms
+from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, Session, canonical_key, now_ms
 
 _DEFAULT_LIMIT: Final = 100
 _PREVIEW_ITEMS: Final = 12
@@ -56,7 +56,7 @@ def _filtered(call: Call) -> list[Session]:
 
 def _listed(call: Call, session: Session, titles: bool, last: bool) -> dict[str, Any]:
     row = session_row(call.gateway, session)
-    if titles and "displayName" not in row and (title := _derived_title(call, session)):
+    if titles and session.key != MAIN_KEY and "displayName" not in row and (title := _derived_title(call, session)):
         row["derivedTitle"] = title
     if last and (preview := _last_text(call, session)):
         row["lastMessagePreview"] = preview
