@@ -51,6 +51,8 @@ class Gateway:
         self.config = config
         self.log = logging.getLogger("tenant_gateway")
         self.boot_id = str(uuid.uuid4())
+        self.port = 0
+        """The port that is listened on."""
         self.started = time.monotonic()
         self.started_at_ms = time.time_ns() // 1_000_000
         self.clients: set[Client] = set()

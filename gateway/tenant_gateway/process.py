@@ -99,6 +99,8 @@ def _listener(settings: Settings, config: Config) -> socket.socket:
 async def _serve(settings: Settings, config: Config, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     gateway = Gateway(settings, config)
+    name: Any = listener.getsockname()
+    gateway.port = name[1] if isinstance(name, tuple) else 0
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)

@@ -35,6 +35,7 @@ def channels(call: Call) -> dict[str, Any]:
     """`channels.status`: no channels."""
     return {
         "ts": now_ms(),
+        "statusIssues": [],
         "channelOrder": [],
         "channelLabels": {},
         "channelDetailLabels": {},

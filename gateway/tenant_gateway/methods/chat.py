@@ -95,6 +95,7 @@ def history(call: Call) -> dict[str, Any]:
         "sessionKey": call.text("sessionKey"),
         "sessionId": session.session_id,
         "messages": [shown_message(entry) for entry in entries],
+        "activity": _activity(entries),
         "pendingInputs": _pending(call, key),
         "deltaCursor": _cursor(session, entries[-1].seq if entries else 0),
         "hasMore": offset + len(entries) < total,
@@ -113,6 +114,36 @@ def history(call: Call) -> dict[str, Any]:
             "events": [],
         }
     return answer
+
+
+def _activity(entries: list[Entry]) -> list[dict[str, Any]]:
+    """Tell of the tool calls in messages, beside the messages."""
+    failed = {
+        entry.message["toolCallId"]: entry.message["isError"] for entry in entries if "toolCallId" in entry.message
+    }
+    activity = []
+    for entry in entries:
+        content = entry.message.get("content")
+        calls = [part for part in content if part.get("type") == "toolCall"] if isinstance(content, list) else []
+        items = [_item(part["id"], part["name"], failed.get(part["id"])) for part in calls]
+        if "toolCallId" in entry.message:
+            items = [_item(entry.message["toolCallId"], entry.message["toolName"], entry.message["isError"])]
+        if items:
+            activity.append({"messageId": entry.id, "items": items})
+    return activity
+
+
+def _item(call_id: str, name: str, failed: bool | None) -> dict[str, Any]:
+    return {
+        "itemId": f"tool:{call_id}",
+        "toolCallId": call_id,
+        "name": name,
+        "kind": "command" if name == "exec" else "tool",
+        "phase": "start" if failed is None else "end",
+        "title": name.capitalize(),
+        "status": "running" if failed is None else "failed" if failed else "completed",
+        "commandBearing": name == "exec",
+    }
 
 
 def shown_message(entry: Entry) -> dict[str, Any]:

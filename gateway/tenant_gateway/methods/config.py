@@ -30,6 +30,9 @@ def _snapshot(call: Call) -> dict[str, Any]:
     return {
         "path": str(gateway.settings.config_path),
         "includedPaths": [],
+        "includeProvenance": [],
+        "agentRosterIncludeOwned": False,
+        "bindingsIncludeOwned": False,
         "exists": True,
         "raw": None,
         "parsed": shown,

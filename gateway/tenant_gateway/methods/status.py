@@ -6,6 +6,7 @@ import os
 import platform
 import socket
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tenant_gateway.methods.registry import Call
@@ -91,8 +92,15 @@ def system_info(call: Call) -> dict[str, Any]:
     """`system.info`: the process and the machine."""
     gateway = call.gateway
     load = os.getloadavg()
+    pages = os.sysconf("SC_PAGE_SIZE")
     return {
         "version": UPSTREAM_VERSION,
+        "machineName": socket.gethostname(),
+        "osLabel": f"Linux {os.uname().release}",
+        "port": call.gateway.port,
+        "memoryTotalBytes": pages * os.sysconf("SC_PHYS_PAGES"),
+        "memoryFreeBytes": pages * os.sysconf("SC_AVPHYS_PAGES"),
+        "processMemory": {"rssBytes": pages * int(Path("/proc/self/statm").read_text().split()[1])},
         "pid": os.getpid(),
         "processInstanceId": gateway.boot_id,
         "uptimeMs": int((time.monotonic() - gateway.started) * 1000),
@@ -118,6 +126,7 @@ def status(call: Call) -> dict[str, Any]:
     model = primary_model(gateway.config)
     return {
         "runtimeVersion": UPSTREAM_VERSION,
+        "pid": os.getpid(),
         "heartbeat": {
             "defaultAgentId": DEFAULT_AGENT,
             "agents": [{"agentId": DEFAULT_AGENT, "enabled": False, "every": "0m", "everyMs": None}],
