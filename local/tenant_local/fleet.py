@@ -15,7 +15,7 @@ from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFa
 from . import cgroup, logfile
 from .confine import policy, probe, seccomp
 from .keeper import Keeper
-from .layout import DataLayout, replace
+from .layout import DataError, DataLayout, replace
 from .life import Incarnation, TenantLife
 from .registry import Edit, Registry, Resolved
 from .runtimes import INSTALLED
@@ -88,7 +88,7 @@ class LocalFleet:
         Raises
         ------
         DataError
-            The data folder can't be used.
+            The data folder can't be used, or every gateway would see it.
         NotConfinable
             Several tenants, nothing to keep them apart, and not told `unconfined`.
         """
@@ -97,6 +97,8 @@ class LocalFleet:
         edit = self._registry.apply(await asyncio.to_thread(self._registry.read))
         self._reported(self._registry.errors)
         self._refuse_mixing(len(edit.added))
+        system = policy.system_paths()
+        self._refuse_exposure([*system, *self.settings.visible])
         recipes = Recipes(self._recipes if self._recipes is not None else INSTALLED)
         ready_made = recipes.preloading()
         confined = self.confinement.isolates
@@ -107,7 +109,7 @@ class LocalFleet:
             registry=self._registry,
             recipes=recipes,
             confinement=self.confinement if confined else None,
-            system=policy.system_paths(),
+            system=system,
             program=seccomp.build(self.confinement.unix_sockets) if confined else b"",
             cgroups=cgroup.find(),
             spares=Spares(
@@ -156,6 +158,14 @@ class LocalFleet:
                 f"{tenants} tenants can't be kept apart on this machine ({self.confinement.why_not}): "
                 "serve one, or run with --unconfined if they may see each other's data"
             )
+
+    def _refuse_exposure(self, shown: list[Path]) -> None:
+        for what, folder in (("data", self.settings.data), ("Tenant files", self.settings.directory)):
+            for path in shown:
+                if folder.resolve().is_relative_to(path.resolve()):
+                    raise DataError(
+                        f"{folder} ({what}) lies in {path}, which every gateway can read: move it elsewhere"
+                    )
 
     def _own(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
@@ -340,7 +350,12 @@ class LocalFleet:
             log.error("%s keeps its old config: %s", life.name, error)
             return
         if config != gateway.started.config:
-            replace(life.paths.config, config)
+            try:
+                replace(life.paths.config, config)
+            except OSError as error:
+                # The gateway may write in that folder too, so anything may be there.
+                log.error("%s keeps its old config: %s: %s", life.name, life.paths.config, error.strerror)
+                return
             gateway.started.config = config
             log.info("%s: the config changed", life.name)
 

@@ -251,6 +251,11 @@ class Starter:
     ) -> dict[str, object] | None:
         if self.confinement is None:
             return None
+        for path in recipe.read:
+            if self.layout.root.resolve().is_relative_to(path):
+                raise policy.PolicyError(
+                    f"{self.layout.root} lies in {path}, which every gateway can read: move it elsewhere"
+                )
         view = policy.View(
             read=[*self.system, *recipe.read, *self.settings.visible],
             write=paths.writable,
@@ -286,6 +291,9 @@ class Starter:
         if memory is not None and self.cgroups.memory is None and not recipe.memory_option:
             # The next best thing: per process, not per tenant. Node reserves far more than it uses, so not for Node.
             limits.append((resource.RLIMIT_DATA, memory))
+        if self.confinement is not None and self.confinement.new_user:
+            # Counted per user namespace; without one it would count all processes of the operator's user.
+            limits.append((resource.RLIMIT_NPROC, MAX_PROCESSES))
         return limits
 
     def ended(self, name: str) -> None:

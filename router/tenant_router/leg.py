@@ -116,7 +116,7 @@ async def greet(
     try:
         tune(sock)
         async with asyncio.timeout(DIAL_TIMEOUT):
-            await wire.connect((address.host, address.port))
+            wire.connect((address.host, address.port))
             reader = await _upgrade(wire, address, client, origin, copied)
             challenge = _decode_challenge(await _message(wire, reader)).payload
         await wire.send(reader.send_text(_connect(client, address, challenge)))

@@ -1,13 +1,18 @@
 """Whole WebSocket messages of a handshake, sans-I/O, and exactly where each ends.
 
-The library (`websockets.protocol`) does the protocol: masks, fragments, control frames, size limit, close codes. It is
-fed frame by frame, because the bytes behind `connect` and behind hello-ok must go on as they came (trap 2).
+The bytes behind `connect` and behind hello-ok must go on as they came (trap 2), so frames are taken one by one. A message
+in one frame, which is what OpenClaw's peers send, is unmasked here; anything else (fragments, control frames, violations)
+goes through the library (`websockets.protocol`), whose objects alone cost a fifth of a connection's handshake.
 """
 
 from __future__ import annotations
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
+from websockets.speedups import apply_mask
+
+WHOLE = (0x81, 0x82)
+"""First byte of a text or binary message in one frame, no reserved bits (RFC 6455 section 5.2)."""
 
 
 class Closed(Exception):
@@ -17,12 +22,20 @@ class Closed(Exception):
 class MessageReader:
     """Reads complete messages of one side of a handshake and leaves the rest of the bytes alone."""
 
-    __slots__ = ("_parts", "_protocol", "_raw")
+    __slots__ = ("_library", "_max_size", "_parts", "_raw", "_side")
 
     def __init__(self, side: Side, max_size: int, received: bytes = b"") -> None:
-        self._protocol = Protocol(side, max_size=max_size)
+        self._side = side
+        self._max_size = max_size
         self._raw = bytearray(received)
+        self._library: Protocol | None = None
         self._parts: list[bytes] = []
+
+    @property
+    def _protocol(self) -> Protocol:
+        if self._library is None:
+            self._library = Protocol(self._side, max_size=self._max_size)
+        return self._library
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the socket."""
@@ -36,46 +49,56 @@ class MessageReader:
         Closed
             A close frame came, or the frame is not valid or too large.
         """
-        while (size := self._frame_size()) is not None:
-            self._protocol.receive_data(bytes(self._raw[:size]))
-            del self._raw[:size]
-            for frame in self._protocol.events_received():
-                if isinstance(frame, Frame) and frame.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                    self._parts.append(bytes(frame.data))
-                    if frame.fin:
-                        message = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-                        self._parts.clear()
-                        return message
-            if self._protocol.state is not State.OPEN:
-                raise Closed
+        raw = self._raw
+        while len(raw) >= 2:
+            second = raw[1]
+            length = second & 127
+            head = 2 if length < 126 else 4 if length == 126 else 10
+            if len(raw) < head:
+                return None
+            if length > 125:
+                length = int.from_bytes(raw[2:head], "big")
+            masked = second > 127
+            head += 4 * masked
+            # Of a frame that is too large the library needs only the head to refuse it.
+            size = head + length if length <= self._max_size else head
+            if len(raw) < size:
+                return None
+            frame = bytes(raw[:size])
+            del raw[:size]
+            if (
+                self._library is None
+                and frame[0] in WHOLE
+                and masked is (self._side is Side.SERVER)
+                and length <= self._max_size
+            ):
+                return apply_mask(frame[head:], frame[head - 4 : head]) if masked else frame[head:]
+            message = self._by_library(frame)
+            if message is not None:
+                return message
         return None
 
-    def _frame_size(self) -> int | None:
-        """Bytes of the frame at the front, once it is all there; of its head alone when the library will refuse it."""
-        raw = self._raw
-        if len(raw) < 2:
-            return None
-        length = raw[1] & 127
-        head = 2 if length < 126 else 4 if length == 126 else 10
-        if len(raw) < head:
-            return None
-        if length > 125:
-            length = int.from_bytes(raw[2:head], "big")
-        if raw[1] & 128:
-            head += 4
-        limit = self._protocol.max_message_size
-        if limit is not None and length > limit:
-            return head if len(raw) >= head else None
-        return head + length if len(raw) >= head + length else None
+    def _by_library(self, frame: bytes) -> bytes | None:
+        protocol = self._protocol
+        protocol.receive_data(frame)
+        for event in protocol.events_received():
+            if isinstance(event, Frame) and event.opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+                self._parts.append(bytes(event.data))
+                if event.fin:
+                    message = b"".join(self._parts)
+                    self._parts.clear()
+                    return message
+        if protocol.state is not State.OPEN:
+            raise Closed
+        return None
 
     def rest(self) -> bytes:
         """Return the bytes behind the last message that was returned."""
         return bytes(self._raw)
 
     def send_text(self, message: bytes) -> bytes:
-        """Return the bytes of a text message (masked on the client side)."""
-        self._protocol.send_text(message)
-        return self.to_send()
+        """Return the bytes of a text message (masked on the client side), with whatever was due before it."""
+        return self.to_send() + Frame(Opcode.TEXT, message).serialize(mask=self._side is Side.CLIENT)
 
     def close(self, code: int, reason: str) -> bytes:
         """Return the bytes of a close frame, with whatever was due before it. 1005 stands for a frame without a code."""
@@ -89,15 +112,15 @@ class MessageReader:
     @property
     def close_code(self) -> int:
         """The close code that was received; 1005 when it had none, 1006 when no close frame came (RFC 6455 section 7.1.5)."""
-        received = self._protocol.close_rcvd
+        received = None if self._library is None else self._library.close_rcvd
         return 1006 if received is None else int(received.code)
 
     @property
     def close_reason(self) -> str:
         """The reason beside `close_code`."""
-        received = self._protocol.close_rcvd
+        received = None if self._library is None else self._library.close_rcvd
         return "" if received is None else received.reason
 
     def to_send(self) -> bytes:
         """Return the bytes that are due: pongs, an answer to a close frame."""
-        return b"".join(self._protocol.data_to_send())
+        return b"" if self._library is None else b"".join(self._library.data_to_send())

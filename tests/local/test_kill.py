@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local_machine import Machine, alive, ask, awake, until
+
 from tenant_local import lock
 from tenant_local.states import State
 from tenant_router.fleet import WakeFailed

@@ -49,7 +49,7 @@ async def probe(selector: RelaySelector, address: GatewayAddress) -> None:
     body = _Body()
     parser = httptools.HttpResponseParser(body)
     try:
-        await wire.connect((address.host, address.port))
+        wire.connect((address.host, address.port))
         await wire.send(f"GET /startupz HTTP/1.1\r\nHost: {address.host}\r\nConnection: close\r\n\r\n".encode())
         seen = 0
         while not body.complete:
