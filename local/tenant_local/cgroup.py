@@ -43,6 +43,13 @@ class Cgroups:
                 continue
         return descriptors
 
+    def sweep(self, prefix: str) -> None:
+        """Remove the groups whose names begin so and that hold no process any more: what a killed fleet left."""
+        for parent in {self.memory, self.pids} - {None}:
+            assert parent is not None
+            for folder in parent.glob(f"{prefix}*"):
+                self.remove(folder.name)
+
     def remove(self, tenant: str) -> None:
         """Remove a tenant's groups; their processes have ended."""
         for parent in {self.memory, self.pids} - {None}:

@@ -120,6 +120,7 @@ class LocalFleet:
             ),
             ports={},
         )
+        self._starter.sweep()
         for name in edit.added:
             self._add(name)
         self._own(watch(self._directory(), self.reload), "watch Tenant files")

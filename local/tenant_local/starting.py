@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import resource
 import signal
 import socket
@@ -131,19 +132,19 @@ class Starter:
             raise StartFailed("the tenant was removed", counts=False)
         recipe = self.recipe(found)
         taking = asyncio.get_running_loop().create_task(self.spares.take(preload=bool(recipe.preload)))
+        held: int | None = None
         try:
             await self._prepare(found, paths)
             held = await self._take_lock(paths)
-        except BaseException:
-            self.spares.give_back(taking)
-            raise
-        try:
             launcher = await taking
-        except LaunchFailed as error:
-            raise StartFailed(str(error)) from error
-        finally:
-            if taking.cancelled() or taking.exception() is not None:
-                _close(held)
+        except BaseException as error:
+            # Also when it came at the very moment in which the caller lost interest.
+            self.spares.give_back(taking)
+            if held is not None:
+                os.close(held)
+            if isinstance(error, LaunchFailed):
+                raise StartFailed(str(error)) from error
+            raise
         timing.prepared = timing.mark()
         return self._become(found, recipe, paths, launcher, held, timing)
 
@@ -281,6 +282,10 @@ class Starter:
     def _limit(self, found: Resolved) -> list[int]:
         return self.cgroups.make(self._group(found.tenant.name), self._memory(found), MAX_PROCESSES)
 
+    def sweep(self) -> None:
+        """Clean up what an earlier fleet on this data folder left behind when it was killed."""
+        self.cgroups.sweep(self._group(""))
+
     def _group(self, name: str) -> str:
         # Two fleets of one machine may have tenants of one name.
         return f"{hashlib.sha256(str(self.layout.root).encode()).hexdigest()[:8]}-{name}"
@@ -317,7 +322,3 @@ async def _end_stranger(old: lock.Holder) -> None:
             await stranger.wait(KILL_TIMEOUT)
     finally:
         stranger.close()
-
-
-def _close(descriptor: int) -> None:
-    close_all({"lock": descriptor})
