@@ -13,8 +13,9 @@ KILL_TIMEOUT = 10.0
 """Seconds from SIGKILL until a process is gone; more means that it hangs in the kernel (a dead disk)."""
 TAKEOVER_GRACE = 20.0
 """Seconds that a gateway left over by a killed fleet gets to end by itself; its clients are gone already."""
-GRACE = {"native": 30.0, "openclaw": 330.0}
-"""Seconds from SIGTERM to SIGKILL by runtime; upstream drains active runs for up to 325 s (openclaw-protocol 2.5)."""
+GRACE = {"native": 320.0, "openclaw": 330.0}
+"""Seconds from SIGTERM to SIGKILL by runtime; both let a running turn end, for up to 315 s
+(openclaw-protocol 2.5), and end within a second when there is none."""
 MAX_LOG = 8 * 1024 * 1024
 """Bytes of a gateway.log until it is moved to gateway.log.1."""
 LOG_TAIL = 2000

@@ -252,6 +252,11 @@ class Starter:
     ) -> dict[str, object] | None:
         if self.confinement is None:
             return None
+        if recipe.needs_tmp and not self.confinement.namespaces:
+            raise policy.PolicyError(
+                f"runtime {found.template.spec.runtime!r} needs a /tmp of its own, and this machine lets nobody make one: "
+                f"{self.confinement.why_not or 'no namespaces'}. Allow user namespaces, or use runtime: native"
+            )
         for path in recipe.read:
             if self.layout.root.resolve().is_relative_to(path):
                 raise policy.PolicyError(

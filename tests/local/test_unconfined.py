@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from local_machine import Machine, ask, awake, evaluate, until
+from local_machine import Machine, ask, awake, double_recipe, evaluate, until
 
-from tenant_local.confine import probe
+from tenant_local.confine import landlock, probe
 from tenant_local.confine.probe import NONE, Confinement
 from tenant_local.fleet import LocalFleet, NotConfinable
 from tenant_local.layout import DataError
@@ -47,6 +47,15 @@ async def test_several_when_told_so(machine: Machine) -> None:
         sleeper = await evaluate(address, code)
         fleet.gave_up(address, "a test")
         await until(lambda: not Path(f"/proc/{sleeper}").exists(), "nothing is left")
+
+
+async def test_runtime_that_needs_tmp_wants_namespaces(machine: Machine) -> None:
+    machine.tenant("alice")
+    recipe = replace(double_recipe(), needs_tmp=True)
+    async with machine.fleet({"native": lambda: recipe}, Confinement(False, False, landlock.abi(), True)) as fleet:
+        if fleet.confinement.isolates:
+            with pytest.raises(WakeFailed, match="needs a /tmp of its own"):
+                await fleet.wake("alice", "a test")
 
 
 async def test_unconfined_still_confines_where_it_can(machine: Machine) -> None:

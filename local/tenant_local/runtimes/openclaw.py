@@ -37,6 +37,8 @@ def recipe(cache_dir: Path | None = None) -> Recipe:
         run=("exec", str(runtime.node), str(runtime.entry), "gateway", "run"),
         env=env,
         read=[runtime.root],
+        # /tmp/openclaw and /tmp/openclaw-state-locks-UID: it takes them where access(2) says yes, which Landlock does.
+        needs_tmp=True,
         grace=GRACE["openclaw"],
         memory_option=True,
     )

@@ -23,6 +23,8 @@ class Recipe:
     """Files and folders that it has to see."""
     inherits_socket: bool = False
     """It takes its listening socket as descriptor 3, so it can be dialled before it runs; else it binds its port itself."""
+    needs_tmp: bool = False
+    """It writes to /tmp whatever TMPDIR says, so it can be confined only where each gateway has a /tmp of its own."""
     grace: float = 30.0
     """Seconds from SIGTERM to SIGKILL."""
     memory_option: bool = False
