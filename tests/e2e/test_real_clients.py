@@ -56,9 +56,13 @@ async def test_each_token_opens_only_its_own_tenant(world: World) -> None:
 async def test_wrong_token_gets_upstreams_own_words_and_wakes_nobody(world: World) -> None:
     await world.asleep("anna")
     before = await world.up.tenants()
+    words = "unauthorized: gateway token mismatch (set gateway.remote.token to match gateway.auth.token)"
     refused = await world.cli("anna", token="not-the-token").call("health")
     assert refused.code == 1
-    assert "gateway token mismatch" in refused.stdout + refused.stderr
+    assert refused.json["error"]["message"] == words
+    assert refused.json["error"]["details"]["code"] == "AUTH_TOKEN_MISMATCH"
+    turn = await world.cli("anna", token="not-the-token").agent("let me in")
+    assert (turn.code, turn.json["error"]["message"]) == (1, words)
     after = await world.up.tenants()
     assert [one["wakes"] for one in after] == [one["wakes"] for one in before]
     assert world.gateways("anna") == []
