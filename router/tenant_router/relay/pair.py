@@ -22,6 +22,7 @@ class Side(Follower):
         "armed",
         "dead",
         "eof",
+        "far",
         "fd",
         "held",
         "insertion",
@@ -31,31 +32,26 @@ class Side(Follower):
         "pair",
         "peer",
         "pending",
-        "received",
-        "recv_into",
         "rest",
-        "send",
         "shut",
         "sock",
     )
 
     peer: Side
     pair: Pair
+    far: int
+    """The peer's descriptor."""
 
     def __init__(self, sock: socket.socket, looked: int) -> None:
         super().__init__()
         self.sock = sock
         self.fd = sock.fileno()
-        self.recv_into = sock.recv_into
-        self.send = sock.send
         self.pending: bytes | memoryview = b""
         """Bytes for this socket that found no room; while there are any, its peer is not read (backpressure)."""
         self.insertion = b""
         """Bytes for the peer that wait until what this socket sends has come to a boundary."""
         self.last = False
         """The insertion ends the stream to the peer."""
-        self.received = 0
-        """Bytes read from this socket."""
         self.looked = looked
         """Second (`RelaySelector.second`) in which a request was last looked for and found."""
         self.eof = False
@@ -116,6 +112,7 @@ class Pair:
         """What the gateway is told then."""
         client.peer, gateway.peer = gateway, client
         client.pair = gateway.pair = self
+        client.far, gateway.far = gateway.fd, client.fd
 
 
 class Detached:

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import select
 import socket
 import time
 from collections.abc import Iterator
 
-from .follow import request_method
+from .follow import Buffer, request_method
 from .pair import UNKNOWN, Detached, Pair, Side
 
 IN, OUT, RDHUP, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP, select.EPOLLONESHOT
 EDGE = IN | RDHUP | select.EPOLLET
 """What a flowing side waits for. Edge-triggered: the kernel need not look again at each socket that was ready before. One
 read that does not fill the buffer has taken everything; RDHUP tells of an end that came together with the last bytes."""
-BUFFER_SIZE = 128 * 1024
-"""Bytes moved by one read. Measured: below 64 KiB bulk costs more than HAProxy, above 128 KiB nothing is won."""
+READ_SIZE = 126 * 1024
+"""Bytes asked for by one read. Bulk costs less the larger it is, but from 128 KiB on malloc would map and unmap pages for each
+read (M_MMAP_THRESHOLD); what a read does not fill is given back before anything else is allocated."""
 DETACHED_LINGER = 5.0
 """Seconds for a gateway to answer the close frame with which its client was taken away."""
 LINGER = 30.0
@@ -28,11 +30,9 @@ LINGER = 30.0
 
 
 class Pairs:
-    """All relayed pairs of one selector, and the one read buffer that they share: nothing stays in it between events."""
+    """All relayed pairs of one selector."""
 
     def __init__(self, epoll: select.epoll) -> None:
-        self.buffer = bytearray(BUFFER_SIZE)
-        self.view = memoryview(self.buffer)
         self.flowing: dict[int, Side] = {}
         """By descriptor: sides whose input goes straight to their peer."""
         self.careful: dict[int, Side] = {}
@@ -128,22 +128,21 @@ class Pairs:
     def _read(self, side: Side) -> bool:
         """Read once and pass it on; whether there may be more."""
         try:
-            size = side.recv_into(self.buffer)
+            data = os.read(side.fd, READ_SIZE)
         except BlockingIOError:
             return False
         except OSError:
             self.broken(side)
             return False
-        if not size:
+        if not data:
             self._ended(side)
             return False
-        if size == BUFFER_SIZE:
+        if len(data) == READ_SIZE:
             side.armed = UNKNOWN
-        side.received += size
-        self._take(side, self.view[:size])
+        self._take(side, memoryview(data))
         return True
 
-    def look(self, side: Side, data: memoryview) -> None:
+    def look(self, side: Side, data: Buffer) -> None:
         """Follow input of a client that has not been seen to ask for anything in this second, and look for requests in it."""
         on_request = side.pair.on_request
         for beginning in side.advance_and_look(data, len(data)):
@@ -161,7 +160,7 @@ class Pairs:
 
     def stalled(self, side: Side, rest: memoryview) -> None:
         """Keep what a side had no room for, and stop reading its peer until it has."""
-        side.pending = memoryview(bytes(rest))
+        side.pending = rest
         self._arm(side.peer)
         self._arm(side)
 
@@ -254,25 +253,25 @@ class Pairs:
             self._at_boundary(source)
 
     def _put(self, side: Side, data: memoryview) -> None:
-        """Send, or keep what finds no room; copies, because the buffer is used again at once (trap 12)."""
+        """Send, or keep what finds no room."""
         if side.shut:
             return
         if side.pending:
             side.pending = bytes(side.pending) + data
             return
         try:
-            sent = side.send(data)
+            sent = os.write(side.fd, data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.broken(side)
             return
         if sent < len(data):
-            side.pending = memoryview(bytes(data[sent:]))
+            side.pending = data[sent:]
 
     def _flush(self, side: Side) -> None:
         try:
-            sent = side.send(side.pending)
+            sent = os.write(side.fd, side.pending)
         except BlockingIOError:
             return
         except OSError:
@@ -296,9 +295,13 @@ class Pairs:
     def _leave(self, side: Side) -> None:
         side.dead = side.eof = side.shut = True
         side.pending = b""
-        side.peer.muted = True
         self.flowing.pop(side.fd, None)
         self.careful.pop(side.fd, None)
+        # At once, not when it is settled: what flows is written to its peer's descriptor, which is somebody else's soon.
+        peer = side.peer
+        peer.muted = True
+        if self.flowing.pop(peer.fd, None) is not None:
+            self.careful[peer.fd] = peer
 
     def _end_within(self, pair: Pair, seconds: float) -> None:
         end = time.monotonic() + seconds
