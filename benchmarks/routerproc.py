@@ -9,6 +9,7 @@ import sys
 from load.processes import TOKEN
 from tenant_api.tokens import token_digest
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch
+from tenant_router.garbage import settle
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
 from tenant_router.settings import RouterSettings
@@ -27,10 +28,6 @@ class OneGateway:
     def find(self, digest: bytes) -> TokenMatch | None:
         """Return the tenant for its token."""
         return self._match if digest == self._digest else None
-
-    def find_host(self, host: str) -> TenantRecord | None:
-        """No host names here."""
-        return None
 
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the one address."""
@@ -55,6 +52,7 @@ async def main(port: int, gateway: int) -> None:
     """Serve until SIGTERM."""
     router = Router(OneGateway(gateway), RouterSettings(listen=("127.0.0.1", port), admin=("127.0.0.1", 0)))
     router.start()
+    settle()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -26,6 +25,7 @@ from tenant_local.settings import LocalSettings
 from tenant_router.activity import Activity
 from tenant_router.admin.app import build_admin_app
 from tenant_router.admin.server import AdminServer
+from tenant_router.garbage import settle
 from tenant_router.listener import listening_socket
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
@@ -155,8 +155,7 @@ async def _serve(settings: UpSettings) -> None:
         stack.push_async_callback(admin.stop)
         running = stack.enter_context(announced(_text(listen), _text(admin_address), settings.directory, settings.data))
         app.include_router(tenant_routes(router, fleet, running.token))
-        gc.collect()
-        gc.freeze()  # what start-up made stays: no later collection need look at it
+        settle()
         print(
             f"ready: clients at ws://{_text(listen)}, admin at http://{_text(admin_address)}, data in {settings.data}",
             flush=True,
