@@ -51,6 +51,7 @@ class RouterSettings:
                 "sessions.catalog.list",
                 "agent.identity.get",
                 "node.list",
+                "question.list",
                 "sessions.viewers.set",
             }
         )
