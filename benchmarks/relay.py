@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import haproxy
+from load import haproxy
 from load.build import BuildFailed
 from load.processes import (
+    TOKEN,
     Backend,
     LoadFailed,
     client_holding,
@@ -31,7 +32,7 @@ from load.processes import (
     run_client,
     wait_for_port,
 )
-from report import Report
+from load.report import Report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ class Subjects:
     def _command(self, name: str, port: int) -> list[str]:
         if name == "haproxy":
             return haproxy.command(self._haproxy, self._folder, port, self.backend.port, self._connections)
-        return [sys.executable, str(HERE / "routerproc.py"), str(port), str(self.backend.port)]
+        return [sys.executable, str(HERE / "load" / "router_process.py"), str(port), str(self.backend.port), TOKEN]
 
     @contextmanager
     def running(self, name: str) -> Iterator[tuple[int, int]]:

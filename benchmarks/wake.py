@@ -20,10 +20,10 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from load.report import Report
 from openclaw_tenancy.admin_client import ask
 from openclaw_tenancy.demo.fakellm import FakeLLM
 from openclaw_tenancy.demo.machine import Machine, machine, new_token
-from report import Report
 from tenant_local.layout import DataLayout
 from tenant_local.runtimes import native, openclaw
 from tenant_local.runtimes.recipe import Recipe, RuntimeMissing

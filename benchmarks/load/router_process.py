@@ -1,4 +1,4 @@
-"""The subject: one router process in front of one gateway that is always awake.  routerproc.py PORT GATEWAY_PORT"""
+"""The subject: one router process in front of one gateway that is always awake.  router_process.py PORT GATEWAY_PORT TOKEN"""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import signal
 import sys
 
-from load.processes import TOKEN
 from tenant_api.tokens import token_digest
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch
 from tenant_router.garbage import settle
@@ -20,10 +19,10 @@ TENANT = TenantRecord("benchmark")
 class OneGateway:
     """A fleet of one tenant whose gateway somebody else runs."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, token: str) -> None:
         self._address = GatewayAddress("127.0.0.1", port, uid="1", user="benchmark")
         self._match = TokenMatch(TENANT, "benchmark")
-        self._digest = token_digest(TOKEN)
+        self._digest = token_digest(token)
 
     def find(self, digest: bytes) -> TokenMatch | None:
         """Return the tenant for its token."""
@@ -48,9 +47,9 @@ class OneGateway:
         """Nothing depends on it."""
 
 
-async def main(port: int, gateway: int) -> None:
+async def main(port: int, gateway: int, token: str) -> None:
     """Serve until SIGTERM."""
-    router = Router(OneGateway(gateway), RouterSettings(listen=("127.0.0.1", port), admin=("127.0.0.1", 0)))
+    router = Router(OneGateway(gateway, token), RouterSettings(listen=("127.0.0.1", port), admin=("127.0.0.1", 0)))
     router.start()
     settle()
     stop = asyncio.Event()
@@ -61,4 +60,4 @@ async def main(port: int, gateway: int) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=RelayLoop) as runner:
-        runner.run(main(int(sys.argv[1]), int(sys.argv[2])))
+        runner.run(main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]))
