@@ -42,7 +42,7 @@ def test_streams_an_echo_in_openai_chunks(llm: FakeLLM) -> None:
     assert [chunk["choices"][0]["finish_reason"] for chunk in chunks if chunk["choices"]][-1] == "stop"
     assert chunks[-1]["usage"]["completion_tokens"] == 4
     assert llm.requests[0].turn.text == "hello there"
-    assert llm.finished == 1
+    assert eventually_sync(lambda: llm.finished == 1, 5)
 
 
 def test_streams_an_echo_in_anthropic_events(llm: FakeLLM) -> None:
