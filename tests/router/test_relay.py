@@ -162,6 +162,29 @@ async def test_a_reset_reaches_the_other_side_as_an_end(world: World) -> None:
     await eventually(lambda: world.closed, WAIT)
 
 
+@pytest.mark.parametrize("careful", [False, True])
+async def test_a_half_closed_pair_costs_nothing(world: World, monkeypatch: pytest.MonkeyPatch, careful: bool) -> None:
+    if careful:  # an insertion waits, so the gateway's side is not watched as a flowing one is
+        await world.send(world.gateway, text(b"half")[:3])
+        await world.read(world.client, 3)
+        world.selector.inject(world.pair.client, text(b"tick"))
+    world.gateway.shutdown(socket.SHUT_WR)
+    assert await world.read(world.client, 1) == b""
+    world.client.shutdown(socket.SHUT_RDWR)
+    events = []
+    monkeypatch.setattr(pairs.Pairs, "event", lambda _self, side, mask: events.append((side, mask)))
+    world.gateway.close()
+    await asyncio.sleep(QUIET)
+    assert len(events) < 5
+
+
+async def test_a_client_that_ended_first_still_hears_goodbye_and_end(world: World) -> None:
+    world.client.shutdown(socket.SHUT_WR)
+    assert await world.read(world.gateway, 1) == b""
+    world.selector.close_pair(world.pair, goodbye(1012), goodbye(1000, mask=True), WAIT)
+    assert await world.read(world.client, 100) == goodbye(1012)
+
+
 async def test_a_silent_half_closed_pair_is_dropped_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "LINGER", 0.05)
     world.client.shutdown(socket.SHUT_WR)

@@ -82,7 +82,7 @@ class Pairs:
         self._ending.discard(pair)
         for side in (pair.client, pair.gateway):
             if not side.dead:
-                if not side.shut:
+                if not side.shut and not side.eof:
                     with contextlib.suppress(OSError):
                         side.sock.shutdown(socket.SHUT_WR)
                 self._bury(side)
@@ -176,6 +176,9 @@ class Pairs:
         if pair.detaching is not None:
             self._try_detaching(pair, pair.detaching)
         for side in (client, gateway):
+            # When both have ended, closing does it: all input is read, so that sends FIN and no reset.
+            if client.eof and gateway.eof:
+                break
             if not side.shut and not side.pending and (side.peer.eof or side.peer.muted):
                 side.shut = True
                 try:
@@ -183,7 +186,7 @@ class Pairs:
                 except OSError:
                     self.broken(side)
         if client.eof or gateway.eof:
-            if client.eof and client.shut and gateway.eof and gateway.shut:
+            if client.eof and gateway.eof and not client.pending and not gateway.pending:
                 self.drop(pair)
                 return
             self._end_within(pair, LINGER)
@@ -203,7 +206,8 @@ class Pairs:
             self.flowing.pop(side.fd, None)
             # Hang-ups are reported for an empty mask too, again and again: one-shot disarms them after the first (trap 8).
             events = (IN if side.readable else 0) | (OUT if side.pending else 0) or ONESHOT
-        if events != side.armed:
+        # After an end an edge comes once at most: no need to disarm what is armed so.
+        if events != side.armed and not (side.eof and side.armed == EDGE and events == ONESHOT):
             side.armed = events
             self._epoll.modify(side.fd, events)
 
