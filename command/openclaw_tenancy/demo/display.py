@@ -49,7 +49,9 @@ class Display:
         if not self.console.is_terminal:
             yield
             return
-        with Live(get_renderable=self._table, console=self.console, refresh_per_second=REDRAW_PER_SECOND) as live:
+        with Live(
+            get_renderable=self._table, console=self.console, refresh_per_second=REDRAW_PER_SECOND, transient=True
+        ) as live:
             self._live = live
             try:
                 yield
