@@ -112,8 +112,7 @@ async def _apart(display: Display, up: Machine, people: dict[str, Person], llm: 
         display.good(f"one letter wrong: “{refused.error.message}”")
     if ((await up.tenant("bert"))["wakes"], (await up.tenant("anna"))["wakes"]) != before:
         raise DemoFailed("a wrong token woke somebody")
-    if display.tenants["bert"].runtime == "openclaw":
-        await _try_to_read(display, up, people["bert"], up.data / "tenants" / "anna" / "config" / "openclaw.json")
+    await _try_to_read(display, up, people["bert"], up.data / "tenants" / "anna" / "config" / "openclaw.json")
 
 
 async def _try_to_read(display: Display, up: Machine, person: Person, path: Path) -> None:
