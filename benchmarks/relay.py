@@ -115,15 +115,18 @@ class Subjects:
 
 
 def measure_traffic(subjects: Subjects, report: Report, rounds: int, seconds: float) -> None:
-    """CPU per message and per connection, in rounds in which the two take turns."""
+    """CPU per message and per connection; in a round the two run A B B A, so that a slow drift falls on both alike."""
     with subjects.running("router") as router, subjects.running("haproxy") as peer:
         for turn in range(rounds):
-            for traffic in kinds(seconds):
-                cost = {}
-                for port, pid in (router, peer) if turn % 2 else (peer, router):
-                    result = run_client(subjects.load_core, port, pid, traffic.mode, *traffic.arguments)
-                    cost[pid] = 1e6 * result["cpu"] / traffic.units(result)
-                report.compare(traffic.name, traffic.ratio, cost[router[1]], cost[peer[1]])
+            for traffic in kinds(seconds / 2):
+                cpu = dict.fromkeys((router, peer), 0.0)
+                units = dict.fromkeys((router, peer), 0.0)
+                for subject in (router, peer, peer, router) if turn % 2 else (peer, router, router, peer):
+                    result = run_client(subjects.load_core, *subject, traffic.mode, *traffic.arguments)
+                    cpu[subject] += 1e6 * result["cpu"]
+                    units[subject] += traffic.units(result)
+                cost = {subject: cpu[subject] / units[subject] for subject in cpu}
+                report.compare(traffic.name, traffic.ratio, cost[router], cost[peer])
             print(f"round {turn + 1} of {rounds} done", flush=True)
 
 
@@ -166,8 +169,8 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as flat JSON")
-    parser.add_argument("--rounds", type=int, default=5, help="default 5")
-    parser.add_argument("--seconds", type=float, default=1.5, help="length of one run, default 1.5")
+    parser.add_argument("--rounds", type=int, default=7, help="default 7")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of a round's run of one kind, default 2")
     parser.add_argument("--idle", type=int, default=2000, help="idle connections, default 2000")
     parser.add_argument(
         "--most", type=int, help="idle connections of the large run, default: what RLIMIT_NOFILE allows"
