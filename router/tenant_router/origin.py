@@ -6,12 +6,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
+
 from .settings import Network
 
-IDENTITY_HEADER = "x-openclaw-tenant"
-"""Carries the tenant's identity secret (`gateway.auth.trustedProxy.userHeader`)."""
-PROOF_HEADER = "x-openclaw-router"
-"""Must be there (`gateway.auth.trustedProxy.requiredHeaders`)."""
 SCOPES_HEADER = "x-openclaw-scopes"
 """Caps the scopes that the identity would get (openclaw-protocol 4.4)."""
 NOT_LOOPBACK = "192.0.2.1"
@@ -66,8 +64,8 @@ def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | N
         "X-Forwarded-For": NOT_LOOPBACK if origin.loopback else origin.address,
         "X-Forwarded-Proto": origin.proto,
         "X-Forwarded-Host": origin.host,
-        IDENTITY_HEADER: user,
-        PROOF_HEADER: "1",
+        USER_HEADER: user,
+        ROUTER_HEADER: "1",
     }
     if scopes is not None:
         headers[SCOPES_HEADER] = ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))

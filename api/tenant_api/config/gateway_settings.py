@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from openclaw_protocol.scopes import OPERATOR_SCOPES
 from tenant_api.config.paths import Path, parse_path
 from tenant_api.plain_json import Json
 
@@ -14,18 +15,6 @@ USER_HEADER: Final = "x-openclaw-tenant"
 
 ROUTER_HEADER: Final = "x-openclaw-router"
 """Header that every request of the router has; the gateway checks that it is there."""
-
-OPERATOR_SCOPES: Final = (
-    "operator.admin",
-    "operator.read",
-    "operator.write",
-    "operator.approvals",
-    "operator.questions",
-    "operator.pairing",
-    "operator.talk",
-    "operator.talk.secrets",
-)
-"""All that upstream gives to a shared token's holder. The router caps each session to what its client asked for."""
 
 OWNED: Final[dict[Path, str]] = {
     parse_path(path): reason

@@ -19,17 +19,6 @@ from openclaw_protocol.rejections import (
 )
 from tenant_gateway.config.document import Config
 
-SCOPES: Final = (
-    "operator.admin",
-    "operator.read",
-    "operator.write",
-    "operator.approvals",
-    "operator.questions",
-    "operator.pairing",
-    "operator.talk",
-    "operator.talk.secrets",
-)
-
 _LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 
 from openclaw_protocol.rejections import Rejection
+from openclaw_protocol.scopes import OPERATOR_SCOPES
 from tenant_gateway.server.auth import (
-    SCOPES,
     AttributionRequired,
     Identity,
     Peer,
@@ -160,8 +160,8 @@ def authenticate_http(gateway: Gateway, request: HttpRequest, peer: Peer) -> Ide
             raise HttpError(401, "Unauthorized", "unauthorized") from None
         return Identity("trusted-proxy", user, proxy_scopes(config, peer, user))
     if mode == "none" and peer.is_loopback:
-        return Identity("none", None, frozenset(SCOPES))
+        return Identity("none", None, frozenset(OPERATOR_SCOPES))
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.lower() != "bearer" or not is_shared_secret(config, environ, token.strip()):
         raise HttpError(401, "Unauthorized", "unauthorized")
-    return Identity(str(mode), None, frozenset(SCOPES))
+    return Identity(str(mode), None, frozenset(OPERATOR_SCOPES))
