@@ -180,12 +180,6 @@ class LocalFleet:
         """Return who has the token with this SHA-256 digest."""
         return self._registry.find(digest)
 
-    def find_host(self, host: str) -> TenantRecord | None:
-        """Return the tenant `NAME` for the host names `NAME.localhost`, which browsers resolve to this machine."""
-        name, dot, rest = host.partition(".")
-        found = self._registry.get(name) if dot and rest == "localhost" else None
-        return found.record() if found is not None else None
-
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that has answered and was not asked to end."""
         gateway = self._running(key)

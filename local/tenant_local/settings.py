@@ -36,8 +36,6 @@ class LocalSettings:
     """Origins of browsers that gateways accept: those under which the router is reached."""
     forbidden_ports: frozenset[int] = frozenset()
     """TCP ports that no gateway may connect to whatever its config names: the router's and its admin port."""
-    runtime_cache: Path = Path("~/.cache/openclaw-tenancy/runtime")
-    """Where `runtime install` puts upstream's gateway."""
     visible: tuple[Path, ...] = ()
     """Further files and folders that gateways may read and execute, e.g. a tool kit under /opt."""
     spares: int = 1
