@@ -1,7 +1,7 @@
 """hello-ok, the answer to `connect`: built by a gateway, and made fit for its client by the router in between."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 import msgspec
 
@@ -35,7 +35,15 @@ _decode_members: Final = msgspec.json.Decoder(_Members).decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def restore_hello(frame: bytes | str, request_id: str) -> bytes:
+class Restored(NamedTuple):
+    """A gateway's answer as the client shall see it."""
+
+    frame: bytes
+    ok: bool
+    """It is a hello; else a refusal."""
+
+
+def restore_hello(frame: bytes | str, request_id: str) -> Restored:
     """Make a gateway's answer to the router's `connect` the answer to the client's.
 
     The id becomes the client's; `auth.deviceToken` and `auth.deviceTokens` go, since some clients would send them in
@@ -52,12 +60,12 @@ def restore_hello(frame: bytes | str, request_id: str) -> bytes:
             raise InvalidFrame("expected a response")
         if not answer.ok and answer.error is not msgspec.UNSET and answer.payload is msgspec.UNSET:
             parts += (b',"ok":false,"error":', answer.error, b"}")
-            return b"".join(parts)
+            return Restored(b"".join(parts), False)
         if answer.ok and answer.payload is not msgspec.UNSET and answer.error is msgspec.UNSET:
             parts.append(b',"ok":true,"payload":')
             _write_payload(answer.payload, parts)
             parts.append(b"}")
-            return b"".join(parts)
+            return Restored(b"".join(parts), True)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         pass
     return restore_hello_slowly(frame, request_id)
@@ -103,7 +111,7 @@ def _write(members: _Members, parts: list[_Piece]) -> None:
     parts.append(b"}" if members else b"{}")
 
 
-def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
+def restore_hello_slowly(frame: bytes | str, request_id: str) -> Restored:
     """What `restore_hello` means, without its speed: decode, change, encode. Also for JSON that only JavaScript writes.
 
     Raises:
@@ -132,7 +140,7 @@ def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
         written = json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         raise InvalidFrame("numbers or nesting beyond measure") from None
-    return written.encode(errors="backslashreplace")
+    return Restored(written.encode(errors="backslashreplace"), answer["ok"])
 
 
 def _no_json(constant: str) -> NoReturn:

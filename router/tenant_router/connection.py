@@ -15,8 +15,8 @@ from openclaw_protocol.challenge import Challenge
 from openclaw_protocol.connect import ConnectRequest, parse_connect
 from openclaw_protocol.device import verify_device
 from openclaw_protocol.rejections import GatewayDraining, RateLimited, Rejection, TokenMismatch, TokenMissing
-from tenant_api.tokens import token_digest
 
+from . import entry
 from .fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, switching_protocols, websocket_key
 from .leg import Leg, NotYet, Refused, Unreachable, greet
@@ -73,8 +73,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     verify_device(request.params, challenge, int(time.time() * 1000))
 
     # 3. Find. A stranger never wakes a gateway.
-    match = _find(router, request, origin)
-    _check(router, match.tenant)
+    match = _enter(router, request, origin)
 
     # 4 to 6. Wake, hold, and say hello to the gateway in the client's place.
     address = router.fleet.awake(match.tenant.key)
@@ -103,30 +102,24 @@ async def _first_request(wire: Wire, reader: MessageReader) -> ConnectRequest:
         reader.feed(await wire.recv())
 
 
-def _find(router: Router, request: ConnectRequest, origin: ClientOrigin) -> TokenMatch:
-    token, now = request.params.token, time.monotonic()
-    if not origin.loopback and (locked := router.failures.locked(origin.address, now)):
-        raise RateLimited(int(locked * 1000))
-    if token is None:
-        raise TokenMissing(request.params.client)
-    match = router.fleet.find(token_digest(token))
-    if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
-        if not origin.loopback:
-            router.failures.failed(origin.address, now)
-        raise TokenMismatch(request.params.client)
-    return match
-
-
-def _check(router: Router, tenant: TenantRecord) -> None:
-    if router.draining:
-        raise GatewayDraining("gateway-restarting")
-    if tenant.suspended:
-        raise TenantSuspended
-    limit = tenant.limits.connections
-    if limit is not None and router.live.count(tenant.key) >= limit:
-        raise TooManyConnections(limit)
-    if wait := router.rate.take(tenant.key, tenant.limits.requests_per_minute, time.monotonic()):
-        raise RateLimited(int(wait * 1000))
+def _enter(router: Router, request: ConnectRequest, origin: ClientOrigin) -> TokenMatch:
+    """Find the tenant and let it in, or refuse in upstream's words."""
+    try:
+        match = entry.find(router, request.params.token, origin)
+        entry.check(router, match.tenant)
+        return match
+    except entry.NoToken:
+        raise TokenMissing(request.params.client) from None
+    except entry.Stranger:
+        raise TokenMismatch(request.params.client) from None
+    except (entry.LockedOut, entry.TooOften) as denied:
+        raise RateLimited(int(denied.seconds * 1000)) from None
+    except entry.Draining:
+        raise GatewayDraining("gateway-restarting") from None
+    except entry.Suspended:
+        raise TenantSuspended from None
+    except entry.TooMany as denied:
+        raise TooManyConnections(denied.limit) from None
 
 
 async def _greet(

@@ -69,10 +69,8 @@ class _ErrorDetails(msgspec.Struct):
 
 
 class _Answer(msgspec.Struct):
-    """As much of a `res` as decides what to do with it; the 16 KB payload of a hello is skipped, not decoded."""
+    """As much of a refusal as decides what to do with it."""
 
-    type: str = ""
-    ok: bool = False
     error: _ErrorDetails | None = None
 
 
@@ -122,16 +120,16 @@ async def greet(
         await wire.send(reader.send_text(_connect(client, address, challenge)))
         # No deadline of ours: the client's hold ends this, by cancelling it.
         answer = await _message(wire, reader)
-        hello = restore_hello(answer, client.id)
-        seen = _decode_answer(answer)
-        if seen.ok:
-            leg = Leg(wire, hello, reader.rest())
+        restored = restore_hello(answer, client.id)
+        if restored.ok:
+            leg = Leg(wire, restored.frame, reader.rest())
             wire = None  # type: ignore[assignment]  # it is the leg's now
             return leg
+        seen = _decode_answer(answer)
         if seen.error is not None and seen.error.code == "UNAVAILABLE" and seen.error.retryable:
             raise NotYet
         code, reason = await _close_of(wire, reader)
-        raise Refused(hello, code, reason)
+        raise Refused(restored.frame, code, reason)
     except TimeoutError:
         raise Unreachable(f"no answer within {DIAL_TIMEOUT:g} s") from None
     except (BadHead, InvalidFrame, msgspec.MsgspecError, OSError) as error:

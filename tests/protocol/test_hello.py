@@ -8,8 +8,23 @@ import recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openclaw_protocol import hello as hello_module
 from openclaw_protocol.frames import InvalidFrame, Response, parse_frame, response
-from openclaw_protocol.hello import hello_ok, restore_hello, restore_hello_slowly
+from openclaw_protocol.hello import hello_ok
+
+
+def restore_hello(frame: bytes | str, request_id: str) -> bytes:
+    return _frame(hello_module.restore_hello(frame, request_id))
+
+
+def restore_hello_slowly(frame: bytes | str, request_id: str) -> bytes:
+    return _frame(hello_module.restore_hello_slowly(frame, request_id))
+
+
+def _frame(restored: hello_module.Restored) -> bytes:
+    assert restored.ok is json.loads(restored.frame)["ok"]
+    return restored.frame
+
 
 HELLO: dict[str, Any] = json.loads(recorded.HELLO)
 

@@ -16,12 +16,12 @@ from websockets.exceptions import InvalidStatus
 
 from deadlines import eventually
 from openclaw_protocol import frames
+from openclaw_protocol import hello as hello_module
 from openclaw_protocol import rejections as r
 from openclaw_protocol.challenge import Challenge
 from openclaw_protocol.client import ClientHandshake, ConnectRefused
 from openclaw_protocol.clients import ClientInfo
 from openclaw_protocol.device import DeviceKey
-from openclaw_protocol.hello import restore_hello, restore_hello_slowly
 from openclaw_protocol.server import ServerHandshake
 from openclaw_tenancy.demo.fakellm import FakeLLM
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
@@ -300,9 +300,9 @@ async def test_our_client_logs_in_as_the_router_does(proxy_gateway: LiveGateway,
     assert handshake.hello is not None
     assert set(handshake.hello["auth"]["scopes"]) == set(SCOPES)
     assert handshake.hello["snapshot"]["authMode"] == "trusted-proxy"
-    restored = restore_hello(frame, "the client's")
-    assert restored == restore_hello_slowly(frame, "the client's")
-    seen = json.loads(restored)
+    restored = hello_module.restore_hello(frame, "the client's")
+    assert restored == hello_module.restore_hello_slowly(frame, "the client's")
+    seen = json.loads(restored.frame)
     assert (seen["id"], seen["payload"]["snapshot"]["authMode"]) == ("the client's", "token")
 
 

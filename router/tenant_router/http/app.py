@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from tenant_api.tokens import token_digest
-
+from .. import entry
 from .control_ui import ControlUi
 from .proxy import HttpProxy
 
@@ -55,8 +53,7 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
 
 def _answered_here(router: Router, request: Request) -> bool:
     """Tell whether the request's token is valid, and its tenant's gateway asleep or one that has nothing of the page's."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    match = router.fleet.find(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
-    if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
+    match = entry.holder(router, entry.bearer(request.headers.get("authorization", "")) or "")
+    if match is None:
         return False
     return match.tenant.runtime == "native" or router.fleet.awake(match.tenant.key) is None

@@ -16,10 +16,11 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from yarl import URL
 
-from tenant_api.tokens import token_digest
+from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
 
+from .. import entry
 from ..fleet import GatewayAddress, TenantRecord, WakeFailed
-from ..origin import IDENTITY_HEADER, PROOF_HEADER, SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
+from ..origin import SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
 
 if TYPE_CHECKING:
     from ..server import Router
@@ -43,8 +44,8 @@ NEVER_FORWARDED = HOP_BY_HOP | {
     "authorization",  # the tenant's token is the router's business; the gateway gets an identity
     "forwarded",
     "x-real-ip",
-    IDENTITY_HEADER,
-    PROOF_HEADER,
+    USER_HEADER,
+    ROUTER_HEADER,
     SCOPES_HEADER,
 }
 NEVER_RETURNED = HOP_BY_HOP | {"set-cookie"}
@@ -79,26 +80,26 @@ class HttpProxy:
         return response
 
     def _tenant(self, request: Request, origin: ClientOrigin) -> TenantRecord | Response:
-        router, now = self._router, time.monotonic()
-        if not origin.loopback and (locked := router.failures.locked(origin.address, now)):
-            return error(429, "Too many failed attempts", "rate_limited", {"Retry-After": str(int(locked) + 1)})
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        match = router.fleet.find(token_digest(token.strip())) if scheme.lower() == "bearer" and token.strip() else None
-        if match is None or (match.expires_at is not None and match.expires_at <= time.time()):
-            if token and not origin.loopback:
-                router.failures.failed(origin.address, now)
+        router = self._router
+        # What is no Bearer token is a wrong one, not none: it counts for the address.
+        token = entry.bearer(request.headers.get("authorization", ""))
+        try:
+            tenant = entry.find(router, token, origin).tenant
+            entry.check(router, tenant)
+            return tenant
+        except entry.LockedOut as denied:
+            return error(429, "Too many failed attempts", "rate_limited", {"Retry-After": str(int(denied.seconds) + 1)})
+        except (entry.NoToken, entry.Stranger):
             return error(401, "Unauthorized", "unauthorized")
-        tenant = match.tenant
-        if router.draining:
+        except entry.Draining:
             return error(503, "The router is restarting; retry shortly", "unavailable", {"Retry-After": "1"})
-        if tenant.suspended:
+        except entry.Suspended:
             return error(503, "This tenant is suspended by its operator", "tenant_suspended")
-        limit = tenant.limits.connections
-        if limit is not None and router.live.count(tenant.key) >= limit:
-            return error(429, f"This tenant may have {limit} connections at once", "too_many_connections")
-        if wait := router.rate.take(tenant.key, tenant.limits.requests_per_minute, now):
-            return error(429, "Too many requests for this tenant", "rate_limited", {"Retry-After": str(int(wait) + 1)})
-        return tenant
+        except entry.TooMany as denied:
+            return error(429, f"This tenant may have {denied.limit} connections at once", "too_many_connections")
+        except entry.TooOften as denied:
+            after = {"Retry-After": str(int(denied.seconds) + 1)}
+            return error(429, "Too many requests for this tenant", "rate_limited", after)
 
     async def _exchange(self, request: Request, tenant: TenantRecord, origin: ClientOrigin) -> Response:
         router = self._router
