@@ -29,7 +29,7 @@ STATE_MOUNT: Final = "/state"
 RUN_AS: Final = 10001
 """User, group and fsGroup of a gateway's pod; the images make the user."""
 
-IDENTITY_SECRET: Final = "openclaw-tenancy-identity"
+IDENTITY_SECRET: Final = "openclaw-tenancy-identity"  # noqa: S105 - the name of one, not its content
 """Secret beside operator and router with the master key, under the key below."""
 IDENTITY_KEY: Final = "master-key"
 
