@@ -37,14 +37,16 @@ def identity_secret(master_key: bytes, uid: str) -> str:
 def identity_user(tenant_name: str, secret: str) -> str:
     """Return the value of the header `x-openclaw-tenant`, the only one that the tenant's gateway lets in.
 
-    Upstream compares it exactly, and shows it in its UI and logs. Lower case and free of anything that HTTP could change.
+    Upstream compares it whole, but shows people and the model only what stands before an `@`: it takes the value for a
+    mail address. With any other separator the secret would be in every prompt and in `chat.history`.
+    Lower case and free of anything that HTTP could change.
 
     Raises
     ------
     ValueError
         Name or secret would make no header value.
     """
-    user = f"{tenant_name}.{secret}"
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.[0-9a-f]{64}", user):
+    user = f"{tenant_name}@{secret}"
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?@[0-9a-f]{64}", user):
         raise ValueError("the tenant's name is no DNS-1123 label, or its secret not 64 hex digits")
     return user

@@ -59,3 +59,24 @@ async def test_exec_does_not_reach_the_others_port_or_the_admin_port(world: Worl
 async def test_read_tool_does_not_leave_the_workspace(world: World, name: str, other: str) -> None:
     answer = await ask(world, name, "read", {"path": str(world.data / "tenants" / other / "config" / "openclaw.json")})
     assert "allowUsers" not in answer
+
+
+@both
+async def test_neither_model_nor_history_nor_presence_ever_holds_the_identity_secret(
+    world: World, name: str, other: str
+) -> None:
+    async with world.client(name) as client:
+        assert "You said" in "".join([piece async for piece in client.chat("what is my name?")])
+    there = world.data / "tenants" / name
+    config = json.loads((there / "config" / "openclaw.json").read_text())
+    (user,) = config["gateway"]["auth"]["trustedProxy"]["allowUsers"]
+    secret = user.partition("@")[2]
+    assert len(secret) == 64
+    assert secret not in json.dumps([request.body for request in world.llm.requests])
+    cli = world.cli(name)
+    for method, params in (
+        ("chat.history", {"sessionKey": "agent:main:main"}),
+        ("system-presence", {}),
+        ("status", {}),
+    ):
+        assert secret not in (await cli.call(method, params, timeout=60)).ok().stdout, method

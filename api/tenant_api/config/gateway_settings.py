@@ -74,7 +74,7 @@ class GatewaySettings:
     """The most that a session of this tenant may have."""
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,254}", self.user):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._@-]{0,254}", self.user):
             raise ValueError("user is no value for the identity header")
         if not 0 < self.port < 65536:
             raise ValueError(f"{self.port} is no port")
