@@ -4,6 +4,7 @@ master.key              the fleet's secret, of which every tenant's identity sec
 stage/                  an empty folder, the mount point on which gateways build their own root
 tenants/NAME/           0700; nothing of it but the four folders below is visible to the gateway
   uid                   the tenant's uid, as the API server gives one on Kubernetes
+  port                  where its gateway listened last; taken again when it is free
   user                  whose data this is (spec.userId)
   gateway.lock          held as long as any process of the gateway lives; tells its PID
   gateway.log           what it prints
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +105,20 @@ class TenantPaths:
             write_once(path, str(uuid.uuid4()).encode())
             return path.read_text().strip()
 
+    def last_port(self) -> int:
+        """Return the port that the tenant's gateway had last, 0 when there was none."""
+        try:
+            port = int((self.root / "port").read_text())
+        except (OSError, ValueError):
+            return 0
+        # Ports below belong to services of the machine: nothing that this file says may take one of them.
+        return port if 1024 <= port < 65536 else 0
+
+    def keep_port(self, port: int) -> None:
+        """Remember the port for the next start."""
+        if port != self.last_port():
+            replace(self.root / "port", str(port).encode())
+
 
 @dataclass(frozen=True, slots=True)
 class DataLayout:
@@ -172,6 +188,17 @@ def replace(path: Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def holds(path: Path, content: bytes) -> bool:
+    """Tell whether this is a regular file with exactly this content. The gateway may have put anything in its place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        return stat.S_ISREG(found.st_mode) and found.st_size == len(content) and file.read(len(content) + 1) == content
 
 
 def sync_folder(path: Path) -> None:

@@ -23,7 +23,7 @@ from .cgroup import Cgroups
 from .child import Stranger
 from .confine import policy
 from .confine.probe import Confinement
-from .layout import DataError, DataLayout, TenantPaths, replace
+from .layout import DataError, DataLayout, TenantPaths, holds, replace
 from .process import Launcher, LaunchFailed, Plan, close_all
 from .registry import Registry, Resolved
 from .runtimes.recipe import Recipe, Recipes, RuntimeMissing
@@ -184,10 +184,13 @@ class Starter:
         descriptors = {"lock": held}
         listener: socket.socket | None = None
         try:
-            listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+            listener = _listener(paths.last_port())
             port: int = listener.getsockname()[1]
             config = self.render(found, port)
-            replace(paths.config, config)
+            # Upstream checks and migrates anew whatever config it has not seen before, which costs 1.5 s of CPU.
+            if not holds(paths.config, config):
+                replace(paths.config, config)
+            paths.keep_port(port)
             env = self._environment(found, recipe, paths)
             confine = self._confine(found, recipe, paths, port, json.loads(config), env)
             lock.record(paths.lock, launcher.warden.pid)
@@ -310,6 +313,14 @@ class Starter:
         """Clean up after a gateway's last process."""
         self.ports.pop(name, None)
         self.cgroups.remove(self._group(name))
+
+
+def _listener(preferred: int) -> socket.socket:
+    """Listen on the port that the tenant had last, so that its config stays the same, or on any other."""
+    try:
+        return socket.create_server(("127.0.0.1", preferred), backlog=256)
+    except OSError:
+        return socket.create_server(("127.0.0.1", 0), backlog=256)
 
 
 async def _end_stranger(old: lock.Holder) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -31,7 +32,7 @@ async def test_wakes_answers_and_sleeps(machine: Machine) -> None:
         fleet.greeted(address)
         assert fleet.awake("alice") == address
         assert fleet.ended(address) is None
-        assert address.user.startswith("alice.")
+        assert address.user.startswith("alice@")
         config = await ask(address, "/config")
         assert config["gateway"]["port"] == address.port
         assert config["gateway"]["auth"]["trustedProxy"]["allowUsers"] == [address.user]
@@ -43,6 +44,24 @@ async def test_wakes_answers_and_sleeps(machine: Machine) -> None:
         again = await awake(fleet, "alice")
         assert again.uid != address.uid
         assert again.user == address.user
+
+
+async def test_the_config_stays_the_same_file_from_wake_to_wake(machine: Machine) -> None:
+    machine.tenant("alice")
+    async with machine.fleet() as fleet:
+        first = await awake(fleet, "alice")
+        config = machine.data / "tenants" / "alice" / "config" / "openclaw.json"
+        before = config.stat()
+        await fleet.suspend("alice", "a test")
+        again = await awake(fleet, "alice")
+        assert (again.port, again.uid != first.uid) == (first.port, True)
+        assert (config.stat().st_ino, config.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+        await fleet.suspend("alice", "a test")
+        config.write_text("{}")
+        with socket.create_server(("127.0.0.1", first.port)):
+            other = await awake(fleet, "alice")
+        assert other.port != first.port
+        assert json.loads(config.read_text())["gateway"]["port"] == other.port
 
 
 async def test_becomes_awake_without_a_router(machine: Machine) -> None:
