@@ -1,0 +1,151 @@
+"""Requests to the API server, each with a deadline, and the lines of a watch."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from .access import ApiAccess
+from .errors import ApiRefused, ApiUnavailable, Expired
+from .objects import Status
+
+CONNECT = 3.0
+"""Seconds for TCP and TLS; an API server that is there takes milliseconds."""
+REQUEST = 10.0
+"""Seconds for a write or a small read: ten times what a busy API server takes (its own SLO is 1 s)."""
+LIST = 30.0
+"""Seconds for one page of a list."""
+SILENCE = 90.0
+"""Seconds without a line on a watch. With bookmarks one comes every minute, so silence means a dead connection."""
+MAX_LINE = 8 * 1024 * 1024
+"""Bytes of one watch event: etcd takes objects of 1.5 MiB, and JSON escapes may multiply that."""
+
+_decode_status = msgspec.json.Decoder(Status).decode
+
+
+class ApiServer:
+    """One API server. Owns its connections; `close` ends them."""
+
+    def __init__(self, access: ApiAccess) -> None:
+        self._access = access
+        self._session: aiohttp.ClientSession | None = None
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60.0),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=REQUEST, sock_connect=CONNECT),
+                headers={"Accept": "application/json", "User-Agent": "openclaw-tenancy-router"},
+                trust_env=True,
+            )
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        timeout: float = REQUEST,
+    ) -> bytes:
+        """Return the body of a 2xx answer.
+
+        Raises
+        ------
+        ApiUnavailable, ApiRefused, Expired
+            See there.
+        """
+        data = msgspec.json.encode(body) if body is not None else None
+        headers = {"Content-Type": content_type} if data is not None else {}
+        limit = aiohttp.ClientTimeout(total=timeout, sock_connect=CONNECT)
+        async with self._answer(method, path, params, headers, data, limit) as answer:
+            return await answer.read()
+
+    async def lines(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """Yield an empty line once the server has begun to answer, then the lines of the watch until it ends it.
+
+        Raises
+        ------
+        ApiUnavailable, ApiRefused, Expired
+            See there. Also when a watch falls silent or breaks off.
+        """
+        limit = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT, sock_read=SILENCE)
+        async with self._answer("GET", path, params, {}, None, limit) as answer:
+            yield b""
+            rest = b""
+            async for part in answer.content.iter_any():
+                *complete, rest = (rest + part if rest else part).split(b"\n")
+                for line in complete:
+                    if line:
+                        yield line
+                if len(rest) > MAX_LINE:
+                    raise ApiUnavailable(f"a watch event of {path} is longer than {MAX_LINE} bytes")
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: dict[str, str],
+        data: bytes | None,
+        limit: aiohttp.ClientTimeout,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            answer = await self._send(method, path, params, headers, data, limit)
+            if answer.status == 401 and await self._access.reload():
+                answer.release()
+                answer = await self._send(method, path, params, headers, data, limit)
+            async with answer:
+                if answer.status >= 300:
+                    raise _error(answer, await answer.read())
+                yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiUnavailable(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        headers: dict[str, str],
+        data: bytes | None,
+        limit: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        return await self._open().request(
+            method,
+            self._access.server + path,
+            params=params,
+            headers={**headers, **await self._access.headers()},
+            data=data,
+            timeout=limit,
+            ssl=self._access.ssl,
+            allow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
+
+
+def _error(answer: aiohttp.ClientResponse, body: bytes) -> ApiUnavailable | ApiRefused | Expired:
+    try:
+        status = _decode_status(body)
+    except msgspec.MsgspecError:
+        status = Status(message=body[:200].decode("utf-8", "replace").strip())
+    if answer.status == 410:
+        return Expired(status.message)
+    if answer.status == 429 or answer.status >= 500:
+        after = answer.headers.get("Retry-After", "")
+        return ApiUnavailable(
+            f"{status.message or answer.reason} ({answer.status})", float(after) if after.isdigit() else 0.0
+        )
+    return ApiRefused(answer.status, status.reason or str(answer.reason), status.message)
