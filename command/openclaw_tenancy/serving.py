@@ -84,6 +84,7 @@ async def _serve(settings: UpSettings) -> None:
         activity,
         revoked=lambda name, tokens: router.live.revoke(name, tokens),  # noqa: PLW0108 - router is made below
         reported=_Reporter(settings.directory),
+        suspends=lambda: router.suspends,
     )
     router = Router(
         fleet,

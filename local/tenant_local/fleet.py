@@ -11,6 +11,7 @@ from tenant_api.config import ConfigError
 from tenant_api.loaded import FileError
 from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
+from tenant_router.suspend.conversation import Suspends
 
 from . import cgroup, logfile
 from .confine import policy, probe, seccomp
@@ -21,6 +22,7 @@ from .registry import Edit, Registry, Resolved
 from .runtimes import INSTALLED
 from .runtimes.recipe import Recipe, Recipes
 from .settings import LocalSettings
+from .sleep import put_to_sleep
 from .spares import Spares
 from .starting import Starter
 from .states import Description, Why
@@ -52,6 +54,9 @@ class LocalFleet:
         How each runtime is started, in the place of `runtimes.INSTALLED`.
     revoked, reported
         See `Revoked` and `Reported`.
+    suspends
+        Returns the router's conversation, by which gateways go to sleep unnoticed; without it they sleep only when
+        nobody is connected.
     """
 
     def __init__(
@@ -63,6 +68,7 @@ class LocalFleet:
         confinement: probe.Confinement | None = None,
         revoked: Revoked | None = None,
         reported: Reported | None = None,
+        suspends: Callable[[], Suspends] | None = None,
     ) -> None:
         self.settings = settings
         self._activity = activity
@@ -76,7 +82,8 @@ class LocalFleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._turn = asyncio.Lock()
-        self._keeper = Keeper(self._lives, self._registry, activity, self.wake, settings.idle_check)
+        self._suspends = suspends
+        self._keeper = Keeper(self._lives, self._registry, activity, self.wake, settings.idle_check, suspends)
         self._wanted = confinement
         self.confinement = probe.NONE
 
@@ -180,6 +187,10 @@ class LocalFleet:
         """Return who has the token with this SHA-256 digest."""
         return self._registry.find(digest)
 
+    def knows(self, key: str) -> bool:
+        """Tell whether there is such a tenant."""
+        return key in self._lives
+
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that has answered and was not asked to end."""
         gateway = self._running(key)
@@ -243,8 +254,14 @@ class LocalFleet:
         UnknownTenant
             There is none of this name.
         """
-        self._registry.resolve(name)
-        await self._lives[name].suspend(reason)
+        runtime = self._registry.resolve(name).template.spec.runtime
+        life = self._lives[name]
+        if self._suspends is not None and life.gateway is not None and life.gateway.awake_since is not None:
+            later = await put_to_sleep(self._suspends(), life, runtime, reason)
+            if later is None:
+                return
+            log.info("%s is told to end although it could not sleep: %s", name, later.why)
+        await life.suspend(reason)
 
     def names(self) -> list[str]:
         """Return the names of all tenants, sorted."""
@@ -285,7 +302,7 @@ class LocalFleet:
             There is none of this name.
         """
         described, life = self.describe(name), self._lives[name]
-        following = upcoming(described, life, self._keeper.idle_for(life))
+        following = upcoming(described, life, self._keeper.idle_for(life), self._keeper.why_awake(name))
         return Why(described, tuple(life.history), self.logs(name, 20), following)
 
     def logs(self, name: str, lines: int, limit: int = 256 * 1024) -> str:

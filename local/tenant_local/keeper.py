@@ -10,12 +10,15 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress, WakeFailed
+from tenant_router.suspend.conversation import Suspends
 
 from . import logfile
 from .idle import idle_for
 from .life import TenantLife
 from .registry import Registry, Resolved
 from .settings import MAX_LOG
+from .sleep import put_to_sleep
+from .timers import in_words, lead
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +33,17 @@ class Keeper:
         activity: Activity,
         wake: Callable[[str, str], Awaitable[GatewayAddress]],
         interval: float,
+        suspends: Callable[[], Suspends] | None = None,
     ) -> None:
         self._lives = lives
         self._registry = registry
         self._activity = activity
         self._wake = wake
         self._interval = interval
+        self._suspends = suspends
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._later: dict[str, tuple[float, str]] = {}
+        """Tenants that could not sleep → when to try again (time.monotonic), and why they could not."""
 
     async def run(self) -> None:
         """Go on until cancelled."""
@@ -70,10 +77,40 @@ class Keeper:
             return life.suspend("spec.power is Suspended") if life.gateway is not None else None
         if power == "AlwaysOn":
             return self._stay_awake(name) if life.gateway is None and life.backoff.wait(time.monotonic()) == 0 else None
+        runtime = found.template.spec.runtime
+        if (due := self._due(life, runtime)) is not None:
+            return self._wake_for(name, due)
         quiet = self.idle_for(life)
-        if quiet is not None and quiet >= found.idle_timeout:
-            return life.suspend(f"idle for {quiet:.0f} s")
-        return None
+        if quiet is None or quiet < found.idle_timeout or self._later.get(name, (0.0, ""))[0] > time.monotonic():
+            return None
+        reason = f"idle for {quiet:.0f} s"
+        if self._suspends is None:
+            return life.suspend(reason)
+        return self._put_to_sleep(self._suspends(), life, runtime, reason)
+
+    def _due(self, life: TenantLife, runtime: str) -> float | None:
+        """Return when a sleeping tenant's timer is due, once it is time to wake for it."""
+        due = life.timer.at if life.gateway is None else None
+        if due is None or life.backoff.wait(time.monotonic()) > 0:
+            return None
+        cold = life.last_wake.ready if life.last_wake is not None else None
+        return due if time.time() >= due - lead(runtime, cold) else None
+
+    async def _wake_for(self, name: str, due: float) -> None:
+        with contextlib.suppress(WakeFailed):
+            await self._wake(name, f"its timer is due at {in_words(due)}")
+
+    async def _put_to_sleep(self, suspends: Suspends, life: TenantLife, runtime: str, reason: str) -> None:
+        later = await put_to_sleep(suspends, life, runtime, reason)
+        if later is None:
+            self._later.pop(life.name, None)
+        else:
+            self._later[life.name] = (time.monotonic() + later.seconds, later.why)
+
+    def why_awake(self, name: str) -> str:
+        """Return why an idle tenant could not sleep when that was tried last; empty: it was not, or it did."""
+        until, why = self._later.get(name, (0.0, ""))
+        return why if until > time.monotonic() - self._interval else ""
 
     async def _stay_awake(self, name: str) -> None:
         with contextlib.suppress(WakeFailed):
@@ -84,7 +121,8 @@ class Keeper:
         gateway = life.gateway
         if gateway is None or gateway.awake_since is None or gateway.stopping is not None:
             return None
-        return idle_for(self._activity.tenants.get(life.name), gateway.awake_since, time.time())
+        parks = self._suspends is not None
+        return idle_for(self._activity.tenants.get(life.name), gateway.awake_since, time.time(), parks)
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

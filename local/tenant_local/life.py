@@ -19,6 +19,7 @@ from .ready import started
 from .settings import KILL_TIMEOUT
 from .starting import Started, Starter, StartFailed
 from .states import Failure, State, WakeTiming
+from .timers import Timer
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class TenantLife:
         self.gateway: Incarnation | None = None
         self.wakes = 0
         self.last_wake: WakeTiming | None = None
+        self.timer = Timer(paths)
         self.last_failure: Failure | None = None
         self._ended: deque[tuple[str, str]] = deque(maxlen=8)
         self.on_change: Callable[[TenantLife], None] = lambda life: None
@@ -142,6 +144,7 @@ class TenantLife:
             return
         gateway.awake_since = time.time()
         gateway.answered.set()
+        self.timer.done()
         if self.last_wake is not None:
             self.last_wake.ready = self.last_wake.mark()
             self._become(State.AWAKE, f"{self.reason} (ready after {self.last_wake.ready:.2f} s)")

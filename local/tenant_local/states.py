@@ -66,6 +66,10 @@ class Description:
     pid: int | None
     port: int | None
     connections: int
+    parked: int
+    """Those of them whose clients stay connected while it sleeps."""
+    next_timer: float | None
+    """When its next cron job is due, seconds since the epoch, while it sleeps; None: it has none."""
     last_request: float
     """Seconds since the epoch; 0: never since the start."""
     idle_timeout: float
@@ -91,6 +95,8 @@ class Description:
             "pid": self.pid,
             "port": self.port,
             "connections": self.connections,
+            "parked": self.parked,
+            "nextTimer": self.next_timer,
             "lastRequest": self.last_request,
             "idleTimeout": self.idle_timeout,
             "tokens": self.tokens,

@@ -12,6 +12,10 @@ class TenantActivity:
 
     connections: int = 0
     """Open client WebSockets plus HTTP requests in flight."""
+    opening: int = 0
+    """Those of them that are being opened, and the HTTP requests."""
+    parked: int = 0
+    """Those of them whose client is connected while the gateway sleeps."""
     last_request: float = 0.0
     """When a client last sent a request that was not a passive poll; 0: never since this router started."""
     last_seen: float = 0.0

@@ -23,6 +23,7 @@ from .leg import Leg, NotYet, Refused, Unreachable, greet
 from .messages import Closed, MessageReader
 from .opening import ClientLeft, Opening
 from .origin import ClientOrigin, client_origin
+from .park import login
 from .refusals import TenantSuspended, TooManyConnections
 from .settings import MAX_FIRST_FRAME
 from .wake.hold import hold_budget
@@ -76,9 +77,11 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     match = _enter(router, request, origin)
 
     # 4 to 6. Wake, hold, and say hello to the gateway in the client's place.
-    address = router.fleet.awake(match.tenant.key)
+    await router.suspends.opened(match.tenant.key)
+    address = router.awake(match.tenant.key)
+    copied = _copied(head)
     with router.live.opening(match.tenant.key):
-        leg = await _greet(router, wire, opening, request, match.tenant, address, origin, _copied(head))
+        leg, uid = await _greet(router, wire, opening, request, match.tenant, address, origin, copied)
 
     # 7 and 8. Hello, relay. From here on the selector owns both sockets.
     router.live.relay(
@@ -88,6 +91,9 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
         # What the client pipelined behind its connect goes on as it came: masked by the client, valid as it is.
         to_gateway=reader.rest(),
         match=match,
+        login=login.keep(request, origin, copied),
+        uid=uid,
+        features=router.live.features(match.tenant.key, uid, leg.hello),
     )
     router.metrics.greeted("asleep" if address is None else "awake", time.monotonic() - asked)
 
@@ -131,8 +137,11 @@ async def _greet(
     address: GatewayAddress | None,
     origin: ClientOrigin,
     copied: dict[str, str],
-) -> Leg:
-    """Come back with the gateway's hello. The client's hold (`opening.deadline`) ends it; the wake outlives it."""
+) -> tuple[Leg, str]:
+    """Come back with the gateway's hello, and the uid of its incarnation.
+
+    The client's hold (`opening.deadline`) ends it; the wake outlives it.
+    """
     watch: asyncio.Future[None] | None = None
     stale = None
     try:
@@ -143,7 +152,7 @@ async def _greet(
                         watch = wire.left()
                         watch.add_done_callback(opening.left)
                     address = await router.waker.address(tenant, f"{request.params.client.id} connected", stale)
-                return await greet(router.selector, address, request, origin, copied)
+                return await greet(router.selector, address, request, origin, copied), address.uid
             except WakeFailed as failed:
                 log.info("tenant %s: %s", tenant.key, failed)
                 await asyncio.sleep(AFTER_FAILURE)

@@ -68,6 +68,10 @@ class Fleet(Protocol):
         """Return who has the token with this SHA-256 digest (32 bytes). In memory, O(1); expiry is the router's to check."""
         ...
 
+    def knows(self, key: str) -> bool:
+        """Tell whether there is such a tenant."""
+        ...
+
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that is believed to be up, without waiting."""
         ...

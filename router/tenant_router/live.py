@@ -1,12 +1,13 @@
-"""The connections that are relayed now, by tenant: counted, told when the router ends, closed when a token is revoked."""
+"""The connections of this router by tenant: counted, told when the router ends, closed when a token is revoked."""
 
 from __future__ import annotations
 
 import socket
+import sys
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from websockets.frames import Close, Frame, Opcode
 
@@ -16,9 +17,19 @@ from openclaw_protocol.rejections import AuthChanged
 from .activity import Activity, TenantActivity
 from .fleet import TokenMatch
 from .metrics import RouterMetrics
-from .relay.pair import Pair
+from .park import login
+from .park.hello import features_of
+from .park.noted import Noted
+from .relay.pair import Detached, Pair
 from .relay.selector import RelaySelector
 
+if TYPE_CHECKING:
+    from .park.parked import Parked
+
+TURN: Final = 600.0
+"""Seconds after the last real request in which a turn may still run; its client must hear that the gateway died."""
+ANSWERED: Final = 1000
+"""Milliseconds in which a gateway has answered a poll."""
 GOODBYE_SECONDS: Final = 5.0
 """Seconds for a client to answer our close frame; `ws`, which OpenClaw's own clients use, answers at once."""
 
@@ -32,27 +43,107 @@ def _shutdown(payload: dict[str, object]) -> bytes:
     return Frame(Opcode.TEXT, event("shutdown", payload)).serialize(mask=False) + _close(1012, "service restart")
 
 
+def restarting() -> bytes:
+    """Return what upstream sends when it restarts: clients come back by themselves at once."""
+    return _shutdown({"reason": "gateway restarting", "restartExpectedMs": 1500})
+
+
+def _revoked() -> bytes:
+    changed = AuthChanged()
+    return _close(changed.close_code, changed.close_reason)
+
+
+def milliseconds_since_sent(sock: socket.socket) -> int:
+    """Return how long ago a TCP socket last sent data, which costs nothing until it is asked (`tcpi_last_data_sent`)."""
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 48)
+    return int.from_bytes(info[44:48], sys.byteorder)
+
+
 class Connection:
-    """One relayed connection of a tenant."""
+    """One client of a tenant from its hello to its end, relayed or parked."""
 
-    __slots__ = ("_activity", "_live", "match", "pair")
+    __slots__ = ("_activity", "_live", "away", "features", "login", "match", "noted", "pair", "revoked", "uid")
 
-    pair: Pair
+    pair: Pair | None
+    """There while it is relayed."""
 
-    def __init__(self, live: Live, match: TokenMatch, activity: TenantActivity) -> None:
+    def __init__(
+        self, live: Live, match: TokenMatch, activity: TenantActivity, login: bytes, uid: str, features: bytes
+    ) -> None:
         self._live = live
         self.match = match
         self._activity = activity
+        self.login = login
+        """What it takes to log in again in its place (`park.login`)."""
+        self.uid = uid
+        """The incarnation of its gateway."""
+        self.features = features
+        """What it builds on (`park.hello.features_of`)."""
+        self.noted = Noted()
+        self.pair = None
+        self.away: Parked | None = None
+        """There while it is parked."""
+        self.revoked = False
+        """Its token stopped working while it was neither relayed nor parked."""
 
-    def requested(self, method: str | None) -> bool:
-        """Hear of a client's message; tell whether it is a real request. One whose method can't be seen counts as one."""
-        if method in self._live.passive_methods:
-            return False
+    def requested(self, beginning: bytes) -> bool:
+        """Hear the first bytes of a client's message; True: enough for this second.
+
+        A message whose method can't be seen counts as a real request.
+        """
+        if self.noted.hear(beginning, self._live.passive_methods) not in self._live.passive_methods:
+            self.asked()
+        return self.noted.exhausted()
+
+    def asked(self) -> None:
+        """Note a real request."""
         self._activity.last_request = time.time()
-        return True
+
+    def quiet(self, pair: Pair) -> bool:
+        """Tell whether nothing was going on between this client and its gateway, which is gone.
+
+        What the gateway did is not known any more: a turn may have run for as long as nobody asked anything since.
+        """
+        if self.revoked or not self.noted.complete or time.time() - self._activity.last_request < TURN:
+            return False
+        try:
+            sent = milliseconds_since_sent(pair.gateway.sock)
+        except OSError:
+            return False
+        return sent >= ANSWERED
+
+    @property
+    def scopes(self) -> bytes:
+        """The scopes it asked for, as one value."""
+        return login.scopes(self.login)
 
     def closed(self, _: Pair) -> None:
         """Hear that both sockets are closed."""
+        self._live.metrics.relayed.dec()
+        self.gone()
+
+    def lifted(self) -> None:
+        """It is not relayed any more, but not over."""
+        self._live.metrics.relayed.dec()
+        self.pair = None
+
+    def parked(self, parked: Parked) -> None:
+        """It has no gateway from now on."""
+        self.away = parked
+        self._activity.parked += 1
+
+    def relayed_again(self, client: socket.socket, gateway: socket.socket, to_client: bytes, to_gateway: bytes) -> None:
+        """Relay it (again)."""
+        if self.away is not None:
+            self.away = None
+            self._activity.parked -= 1
+        self._live.join(self, client, gateway, to_client, to_gateway)
+
+    def gone(self) -> None:
+        """The client is gone."""
+        if self.away is not None:
+            self.away = None
+            self._activity.parked -= 1
         self._live.forget(self, self._activity)
 
 
@@ -64,22 +155,32 @@ class Live:
     ) -> None:
         self._selector = selector
         self._activity = activity
-        self._metrics = metrics
+        self.metrics = metrics
         self.passive_methods = passive_methods
         self._connections: dict[str, set[Connection]] = {}
-        selector.say_when_lost(_shutdown({"reason": "gateway restarting", "restartExpectedMs": 1500}))
+        self._features: dict[str, tuple[str, bytes]] = {}
+        selector.say_when_lost(restarting())
 
     @contextmanager
     def opening(self, key: str) -> Iterator[None]:
         """Count a connection of this tenant while it is being opened, or an HTTP request while it runs."""
         activity = self._activity.of(key)
         activity.connections += 1
+        activity.opening += 1
         activity.last_seen = time.time()
         try:
             yield
         finally:
             activity.connections -= 1
+            activity.opening -= 1
             activity.last_seen = time.time()
+
+    def features(self, key: str, uid: str, hello: bytes) -> bytes:
+        """Return what a tenant's clients build on; worked out once for each incarnation of its gateway."""
+        known = self._features.get(key)
+        if known is None or known[0] != uid:
+            known = self._features[key] = (uid, features_of(hello))
+        return known[1]
 
     def count(self, key: str) -> int:
         """Connections of this tenant now."""
@@ -87,42 +188,87 @@ class Live:
         return 0 if activity is None else activity.connections
 
     def relay(
-        self, client: socket.socket, gateway: socket.socket, to_client: bytes, to_gateway: bytes, match: TokenMatch
+        self,
+        client: socket.socket,
+        gateway: socket.socket,
+        to_client: bytes,
+        to_gateway: bytes,
+        match: TokenMatch,
+        login: bytes,
+        uid: str,
+        features: bytes,
     ) -> None:
         """Relay two sockets from now on; the selector owns them."""
         activity = self._activity.of(match.tenant.key)
-        connection = Connection(self, match, activity)
+        connection = Connection(self, match, activity, login, uid, features)
         activity.connections += 1
         activity.last_seen = activity.last_request = time.time()
-        self._metrics.relayed.inc()
         self._connections.setdefault(match.tenant.key, set()).add(connection)
-        connection.pair = self._selector.relay(
-            client, gateway, to_client, to_gateway, connection.closed, connection.requested
-        )
+        self.join(connection, client, gateway, to_client, to_gateway)
+
+    def join(
+        self,
+        connection: Connection,
+        client: socket.socket,
+        gateway: socket.socket,
+        to_client: bytes,
+        to_gateway: bytes,
+    ) -> None:
+        """Relay a connection that is on the books."""
+        self.metrics.relayed.inc()
+        pair = self._selector.relay(client, gateway, to_client, to_gateway, connection.closed, connection.requested)
+        pair.owner = connection
+        connection.pair = pair
+        if connection.revoked:
+            self._goodbye(pair, _revoked())
+
+    def of(self, key: str) -> list[Connection]:
+        """Return the connections of a tenant."""
+        return list(self._connections.get(key, ()))
 
     def forget(self, connection: Connection, activity: TenantActivity) -> None:
         """Take a closed connection off the books."""
         key = connection.match.tenant.key
-        connections = self._connections[key]
+        connections = self._connections.get(key)
+        if connections is None or connection not in connections:
+            return
         connections.discard(connection)
         if not connections:
             del self._connections[key]
         activity.connections -= 1
         activity.last_seen = time.time()
-        self._metrics.relayed.dec()
 
     @property
     def connections(self) -> int:
-        """Connections that are relayed now."""
+        """Connections of all tenants, relayed or parked."""
         return sum(map(len, self._connections.values()))
+
+    def keep(self, take: Callable[[Connection, Detached], None]) -> Callable[[Pair], Callable[[Detached], None] | None]:
+        """Return who decides about a client whose gateway was lost: a quiet one is taken, another one hears of it."""
+
+        def heir(pair: Pair) -> Callable[[Detached], None] | None:
+            connection = pair.owner
+            if not isinstance(connection, Connection) or not connection.quiet(pair):
+                return None
+
+            def taken(detached: Detached) -> None:
+                connection.lifted()
+                take(connection, detached)
+
+            return taken
+
+        return heir
 
     def revoke(self, key: str, tokens: Container[str] | None = None) -> None:
         """Close a tenant's connections, or those of some of its tokens, as upstream does when its token is rotated (4001)."""
-        changed = AuthChanged()
-        words = _close(changed.close_code, changed.close_reason)
-        for connection in list(self._connections.get(key, ())):
-            if tokens is None or connection.match.token_name in tokens:
-                self._goodbye(connection.pair, words)
+        for connection in self.of(key):
+            if tokens is not None and connection.match.token_name not in tokens:
+                continue
+            connection.revoked = True
+            if connection.pair is not None:
+                self._goodbye(connection.pair, _revoked())
+            elif connection.away is not None:
+                connection.away.goodbye(_revoked())
 
     def tell_shutdown(self) -> None:
         """Tell every client that the router ends."""

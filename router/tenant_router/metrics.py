@@ -38,6 +38,35 @@ class RouterMetrics:
         self.http = Counter(
             "openclaw_router_http_requests", "HTTP requests by status.", ["status"], registry=self.registry
         )
+        self.parked = Gauge(
+            "openclaw_router_parked_connections",
+            "Clients connected while their gateway sleeps.",
+            registry=self.registry,
+        )
+        self.deserted = Counter(
+            "openclaw_router_deserted_connections",
+            "Quiet clients parked because their gateway died unasked.",
+            registry=self.registry,
+        )
+        self.wakes_of_parked = Counter(
+            "openclaw_router_parked_returns_begun",
+            "Parked clients brought back, by why: a request of theirs, or their gateway was awake.",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.return_seconds = Histogram(
+            "openclaw_router_parked_return_seconds",
+            "Seconds until a parked client was relayed again, or had to connect anew, by outcome.",
+            ["outcome"],
+            buckets=_WAKE_SECONDS,
+            registry=self.registry,
+        )
+        self.suspends = Counter(
+            "openclaw_router_suspends",
+            "Suspends by outcome: parked, busy (the gateway), not_quiet (its clients), failed.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.wakes = Counter("openclaw_router_wakes", "Wakes by outcome.", ["outcome"], registry=self.registry)
         self.wake_seconds = Histogram(
             "openclaw_router_wake_seconds",
@@ -51,6 +80,10 @@ class RouterMetrics:
         """Count one client that got its hello from a gateway that was "awake" or "asleep"."""
         self.hellos.inc()
         self.hello_seconds.labels(gateway).observe(seconds)
+
+    def returned(self, outcome: str, seconds: float) -> None:
+        """Count one parked client that was brought back, or not."""
+        self.return_seconds.labels(outcome).observe(seconds)
 
     def wake(self, outcome: str, timing: WakeTiming) -> None:
         """Count one wake and the phases it got through."""

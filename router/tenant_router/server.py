@@ -11,7 +11,7 @@ from itertools import count
 
 from .activity import Activity
 from .connection import serve
-from .fleet import Fleet
+from .fleet import Fleet, GatewayAddress
 from .http.front import HttpFront
 from .limits import AuthFailures, RequestRate
 from .listener import Listener, listening_socket
@@ -19,7 +19,9 @@ from .live import Live
 from .loop import running_selector
 from .metrics import RouterMetrics
 from .opening import Opening
+from .park.lot import Lot
 from .settings import MAX_OPENING, RouterSettings
+from .suspend.conversation import Suspends
 from .wake.admission import Admission
 from .wake.probe import probe
 from .wake.waker import Waker
@@ -44,7 +46,12 @@ class Router:
         self.activity = activity or Activity()
         self.live = Live(self.selector, self.activity, self.metrics, settings.passive_methods)
         admission = Admission(settings.max_concurrent_wakes, settings.max_queued_wakes)
-        self.waker = Waker(fleet, partial(probe, self.selector), admission, self.metrics)
+        self.lot = Lot(self)
+        self.suspends = Suspends(self)
+        self.selector.keep_when_lost(self.live.keep(self.lot.deserted))
+        self.waker = Waker(
+            fleet, partial(probe, self.selector), admission, self.metrics, self.suspends.asleep, self.lot.woken
+        )
         self.failures = AuthFailures()
         self.rate = RequestRate()
         self.http = HttpFront(self)
@@ -64,6 +71,11 @@ class Router:
     def listening(self) -> bool:
         """Whether clients can connect."""
         return self._listener is not None and self._listener.sock.fileno() != -1
+
+    def awake(self, key: str) -> GatewayAddress | None:
+        """Return the address of a tenant's gateway that is believed to be up and was not put to sleep."""
+        address = self.fleet.awake(key)
+        return None if address is None or self.suspends.asleep(address) else address
 
     def start(self, sock: socket.socket | None = None) -> None:
         """Accept from now on, on a socket that listens already (`listening_socket`) or on the address of the settings.
@@ -99,6 +111,7 @@ class Router:
                 opening.expire()
             if turn % RELAY_SWEEP == 0:
                 self.selector.sweep()
+                self.lot.second()
             self.metrics.opening.set(len(self._openings))
 
     async def drain(self) -> None:
@@ -120,7 +133,9 @@ class Router:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
+        await self.suspends.close()
         self.live.drop_all()
+        await self.lot.close()
         tasks = [opening.task for opening in self._openings if opening.task is not None]
         for task in tasks:
             task.cancel()

@@ -62,6 +62,10 @@ class Wire:
         with contextlib.suppress(BlockingIOError):
             self.sock.connect(address)
 
+    def writable(self) -> asyncio.Future[None]:
+        """Return a future that is done when there is room to send."""
+        return self._selector.watch(self.sock, select.EPOLLOUT)
+
     def left(self) -> asyncio.Future[None]:
         """Return a future that is done when the peer has closed its side; reads nothing, so what it sent stays queued."""
         return self._selector.watch(self.sock, select.EPOLLRDHUP)

@@ -37,7 +37,9 @@ def test_backoff_doubles_and_forgets() -> None:
 
 def test_idle() -> None:
     assert idle_for(None, 100.0, 160.0) == 60.0
-    assert idle_for(TenantActivity(connections=1, last_request=1.0), 100.0, 160.0) is None
+    assert idle_for(TenantActivity(connections=1, last_request=1.0), 100.0, 160.0) == 60.0
+    assert idle_for(TenantActivity(connections=1, last_request=1.0), 100.0, 160.0, parks=False) is None
+    assert idle_for(TenantActivity(connections=1, opening=1, last_request=1.0), 100.0, 160.0) is None
     assert idle_for(TenantActivity(last_request=150.0, last_seen=120.0), 100.0, 160.0) == 10.0
     assert idle_for(TenantActivity(last_seen=155.0), 100.0, 160.0) == 5.0
     assert idle_for(TenantActivity(last_request=200.0), 100.0, 160.0) == 0.0

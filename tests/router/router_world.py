@@ -103,6 +103,9 @@ class TestFleet:
     def find(self, digest: bytes) -> TokenMatch | None:
         return self.tenants.get(digest)
 
+    def knows(self, key: str) -> bool:
+        return any(match.tenant.key == key for match in self.tenants.values())
+
     def awake(self, key: str) -> GatewayAddress | None:
         return self.addresses.get(key)
 

@@ -9,6 +9,8 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel, Field
 
+from ..suspend.routes import suspend_routes
+
 if TYPE_CHECKING:
     from ..server import Router
 
@@ -17,6 +19,8 @@ class TenantActivityReport(BaseModel):
     """One tenant's activity on this router."""
 
     connections: int = Field(description="Open client WebSockets plus HTTP requests in flight.")
+    opening: int = Field(description="Those of them that are being opened, and the HTTP requests: they keep it awake.")
+    parked: int = Field(description="Those of them whose clients stay connected while the gateway sleeps.")
     last_request: float = Field(
         description="When a client last really asked for something, seconds since 1970; 0: never here."
     )
@@ -57,6 +61,8 @@ def build_admin_app(router: Router) -> FastAPI:
             tenants={
                 key: TenantActivityReport(
                     connections=seen.connections,
+                    opening=seen.opening,
+                    parked=seen.parked,
                     last_request=seen.last_request,
                     last_seen=seen.last_seen,
                     waking=router.waker.under_way(key),
@@ -65,4 +71,5 @@ def build_admin_app(router: Router) -> FastAPI:
             },
         )
 
+    app.include_router(suspend_routes(router))
     return app

@@ -74,6 +74,7 @@ class HttpProxy:
         if isinstance(found, Response):
             router.metrics.http.labels(str(found.status_code)).inc()
             return found
+        await router.suspends.opened(found.key)
         with router.live.opening(found.key):
             response = await self._exchange(request, found, origin)
         router.metrics.http.labels(str(response.status_code)).inc()

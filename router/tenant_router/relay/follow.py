@@ -23,8 +23,9 @@ def _sizes(extra: int) -> list[int]:
 SIZES = tuple(_sizes(0) + _sizes(4))
 """By a frame's second byte (mask bit and length, RFC 6455 section 5.2): positive, the size of the whole frame; negative,
 what to take from its two-byte length to have the size; 0, its length has eight bytes."""
-LOOK = 128
-"""Payload bytes unmasked to see a request's method: clients write `type`, `id` (a UUID) and `method` first."""
+LOOK = 512
+"""Payload bytes unmasked to see a request's method, and `params` where they matter: clients write `type`, `id` (a UUID) and
+`method` first, and the longest poll that is seen (`cron.list` of the Control UI) has 300 bytes."""
 _IN_HEAD = -1
 _METHOD = re.compile(rb'"method"\s*:\s*"([^"\\]{1,64})"')
 

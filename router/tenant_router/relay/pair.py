@@ -91,36 +91,51 @@ class Side(Follower):
 class Pair:
     """A client's connection joined to a gateway's."""
 
-    __slots__ = ("client", "deadline", "detaching", "gateway", "goodbye", "on_close", "on_request")
+    __slots__ = ("client", "deadline", "detaching", "gateway", "goodbye", "heir", "on_close", "on_request", "owner")
+
+    @property
+    def ending(self) -> bool:
+        """A close frame, a FIN or a goodbye has passed, or is about to."""
+        return any(side.closed or side.eof or side.muted or side.last for side in (self.client, self.gateway))
 
     def __init__(
         self,
         client: Side,
         gateway: Side,
         on_close: Callable[[Pair], None] | None,
-        on_request: Callable[[str | None], bool] | None,
+        on_request: Callable[[bytes], bool] | None,
     ) -> None:
         self.client = client
         self.gateway = gateway
         self.on_close = on_close
         self.on_request = on_request
+        self.heir: Callable[[Detached], None] | None = None
+        """Who takes the client, whose gateway was lost."""
+        self.owner: object = None
+        """Whose it is, for `RelaySelector.keep_when_lost`."""
         self.deadline = 0.0
         """When it is dropped whatever happens (time.monotonic), 0: no deadline."""
         self.detaching: asyncio.Future[Detached] | None = None
         """Done when the client has been taken from its gateway."""
-        self.goodbye = b""
-        """What the gateway is told then."""
+        self.goodbye: bytes | None = b""
+        """What the gateway is told then; None: nothing, its socket is lifted out as well."""
         client.peer, gateway.peer = gateway, client
         client.pair = gateway.pair = self
         client.far, gateway.far = gateway.fd, client.fd
 
 
 class Detached:
-    """A client whose gateway was taken away between two messages; its socket is its owner's again."""
+    """A client taken from its gateway between two messages; its socket is its owner's again."""
 
-    __slots__ = ("received", "sock")
+    __slots__ = ("gateway", "gateway_received", "received", "sock")
 
-    def __init__(self, sock: socket.socket, received: bytes) -> None:
+    def __init__(
+        self, sock: socket.socket, received: bytes, gateway: socket.socket | None = None, gateway_received: bytes = b""
+    ) -> None:
         self.sock = sock
         self.received = received
         """Bytes of its next messages that had been read already; the next relay must get them as `to_gateway`."""
+        self.gateway = gateway
+        """The gateway's socket, when both were lifted out."""
+        self.gateway_received = gateway_received
+        """Bytes of the gateway's next messages that had been read already."""

@@ -11,9 +11,9 @@ import os
 import select
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from .follow import Buffer, request_method
+from .follow import Buffer
 from .pair import UNKNOWN, Detached, Pair, Side
 
 IN, OUT, RDHUP, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP, select.EPOLLONESHOT
@@ -39,6 +39,8 @@ class Pairs:
         """By descriptor: all others. A descriptor is in one of the two or in neither, so a stale event finds nobody (trap 9)."""
         self.lost = b""
         """Put in to a client whose gateway's stream ends between two messages and without a close frame."""
+        self.keep: Callable[[Pair], Callable[[Detached], None] | None] | None = None
+        """Asked then, of a client that stands between two messages too: who takes it instead; None: nobody."""
         self.second = 1
         """Counts the sweeps: at most one request of a connection is looked for in each."""
         self._epoll = epoll
@@ -92,12 +94,12 @@ class Pairs:
         if on_close is not None:
             on_close(pair)
 
-    def detach(self, pair: Pair, to_gateway: bytes, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
+    def detach(self, pair: Pair, to_gateway: bytes | None, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
         """Take the client from its gateway when both directions stand between two messages.
 
-        The gateway gets `to_gateway` and FIN; what it still sends is dropped. The client's socket, out of the epoll set,
-        is the result, and `on_close` is not called. ConnectionError when the pair ends first. Cancelling the future lets
-        the relay go on.
+        The gateway gets `to_gateway` and FIN, what it still sends is dropped; or, with None, its socket is part of the
+        result too. What is in the result is out of the epoll set, and `on_close` is not called. ConnectionError when the
+        pair ends first. Cancelling the future lets the relay go on.
         """
         future: asyncio.Future[Detached] = loop.create_future()
         future.add_done_callback(lambda _: self._go_on(pair) if future.cancelled() else None)
@@ -146,7 +148,7 @@ class Pairs:
         """Follow input of a client that has not been seen to ask for anything in this second, and look for requests in it."""
         on_request = side.pair.on_request
         for beginning in side.advance_and_look(data, len(data)):
-            if side.looked < self.second and on_request is not None and on_request(request_method(beginning)):
+            if side.looked < self.second and on_request is not None and on_request(beginning):
                 side.looked = self.second
 
     def input_ended(self, side: Side) -> None:
@@ -173,6 +175,9 @@ class Pairs:
     def settle(self, pair: Pair) -> None:
         """Do what has become possible: detach, pass an end on, close; then watch both sockets for what comes next."""
         client, gateway = pair.client, pair.gateway
+        if pair.heir is not None:
+            self._bequeath(pair, pair.heir)
+            return
         if pair.detaching is not None:
             self._try_detaching(pair, pair.detaching)
         for side in (client, gateway):
@@ -288,8 +293,14 @@ class Pairs:
         if side.eof:
             return
         side.eof = True
-        if side is side.pair.gateway and self.lost and side.boundary and not side.closed and not side.muted:
-            self._put(side.peer, memoryview(self.lost))
+        pair = side.pair
+        if side is pair.gateway and self.lost and side.boundary and not side.closed and not side.muted:
+            client = pair.client
+            stands = client.boundary and not client.pending and not side.pending and not client.eof
+            if self.keep is not None and stands and pair.detaching is None:
+                pair.heir = self.keep(pair)
+            if pair.heir is None:
+                self._put(client, memoryview(self.lost))
 
     def _bury(self, side: Side) -> None:
         """Close a side's socket, which also takes it out of the epoll set."""
@@ -319,6 +330,10 @@ class Pairs:
                 future.set_exception(ConnectionResetError("a peer closed"))
             self._go_on(pair)
         elif client.held and gateway.held and not client.pending and not future.done():
+            if pair.goodbye is None:
+                if not gateway.pending:
+                    self._lift(pair, future)
+                return
             pair.detaching = pair.on_close = None
             self._leave(client)
             self._epoll.unregister(client.fd)
@@ -327,6 +342,27 @@ class Pairs:
             self._put(gateway, memoryview(pair.goodbye))
             self._end_within(pair, DETACHED_LINGER)
             future.set_result(Detached(client.sock, client.rest))
+
+    def _lift(self, pair: Pair, future: asyncio.Future[Detached]) -> None:
+        pair.detaching = pair.on_close = None
+        self._ending.discard(pair)
+        client, gateway = pair.client, pair.gateway
+        for side in (client, gateway):
+            self._leave(side)
+            self._epoll.unregister(side.fd)
+        for side in (client, gateway):
+            self.careful.pop(side.fd, None)
+        future.set_result(Detached(client.sock, client.rest, gateway.sock, gateway.rest))
+
+    def _bequeath(self, pair: Pair, heir: Callable[[Detached], None]) -> None:
+        pair.heir = pair.on_close = None
+        self._ending.discard(pair)
+        client = pair.client
+        self._leave(client)
+        self._epoll.unregister(client.fd)
+        if not pair.gateway.dead:
+            self._bury(pair.gateway)
+        heir(Detached(client.sock, client.rest))
 
     def _go_on(self, pair: Pair) -> None:
         """Relay again after detaching came to nothing."""

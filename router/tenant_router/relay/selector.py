@@ -83,7 +83,7 @@ class RelaySelector(selectors.EpollSelector):
         to_client: bytes = b"",
         to_gateway: bytes = b"",
         on_close: Callable[[Pair], None] | None = None,
-        on_request: Callable[[str | None], bool] | None = None,
+        on_request: Callable[[bytes], bool] | None = None,
     ) -> Pair:
         """Join two connected, non-blocking sockets and own them from now on.
 
@@ -94,8 +94,8 @@ class RelaySelector(selectors.EpollSelector):
         on_close:
             Called once, when both sockets are closed. Must not raise; runs inside `select`.
         on_request:
-            Called with the method of a client's message (None: it could not be seen) and returns whether that was a real
-            request; after one, no other is looked for on this connection until the next `sweep`. Must not raise either.
+            Called with the unmasked first bytes of a client's message (empty: they could not be seen); once it returns True,
+            nothing is looked at on this connection until the next `sweep`. Must not raise either.
         """
         pair = Pair(Side(client, NEVER if on_request is None else 0), Side(gateway, NEVER), on_close, on_request)
         for side in (pair.client, pair.gateway):
@@ -135,9 +135,21 @@ class RelaySelector(selectors.EpollSelector):
         assert self.loop is not None
         return self._pairs.detach(pair, to_gateway, self.loop)
 
+    def lift(self, pair: Pair) -> asyncio.Future[Detached]:
+        """Take both sockets out when both directions stand between two messages, as `detach` does with the client's.
+
+        Whoever gets them can join them again with `relay`, beginning with what had been read of each.
+        """
+        assert self.loop is not None
+        return self._pairs.detach(pair, None, self.loop)
+
     def say_when_lost(self, frames: bytes) -> None:
         """Set what a client gets whose gateway's stream ends between two messages without a close frame."""
         self._pairs.lost = frames
+
+    def keep_when_lost(self, keep: Callable[[Pair], Callable[[Detached], None] | None]) -> None:
+        """Set who is asked then first: who takes this client instead? Runs inside `select`, as does the one it returns."""
+        self._pairs.keep = keep
 
     def sweep(self) -> None:
         """Drop pairs whose time is over, begin the next second of looking for requests. To be called once a second."""

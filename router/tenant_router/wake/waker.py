@@ -50,13 +50,31 @@ Probe = Callable[[GatewayAddress], Awaitable[None]]
 
 
 class Waker:
-    """Wakes tenants for whoever waits. Its tasks are its own: `close` ends them."""
+    """Wakes tenants for whoever waits. Its tasks are its own: `close` ends them.
 
-    def __init__(self, fleet: Fleet, probe: Probe, admission: Admission, metrics: RouterMetrics) -> None:
+    Parameters
+    ----------
+    asleep
+        Tells of an address whether that incarnation was put to sleep, so that another one is needed.
+    woken
+        Hears of each tenant that has been woken, and why.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        probe: Probe,
+        admission: Admission,
+        metrics: RouterMetrics,
+        asleep: Callable[[GatewayAddress], bool] = lambda address: False,
+        woken: Callable[[str, str], None] = lambda key, reason: None,
+    ) -> None:
         self._fleet = fleet
         self._probe = probe
         self._admission = admission
         self._metrics = metrics
+        self._asleep = asleep
+        self._woken = woken
         self._wakes: dict[str, asyncio.Task[GatewayAddress]] = {}
         self._history: dict[str, deque[float]] = {}
         self.last: dict[str, WakeTiming] = {}
@@ -82,7 +100,7 @@ class Waker:
         task = self._wakes.get(tenant.key)
         if task is None:
             known = self._fleet.awake(tenant.key)
-            if known is not None and known != stale:
+            if known is not None and known != stale and not self._asleep(known):
                 return known
             self._check_rate(tenant)
             task = asyncio.get_running_loop().create_task(self._wake(tenant, reason), name=f"wake {tenant.key}")
@@ -137,6 +155,10 @@ class Waker:
         try:
             async with asyncio.timeout(tenant.wake_timeout):
                 address = await self._fleet.wake(tenant.key, reason)
+                while self._asleep(address):
+                    # It was put to sleep and is about to end; the fleet gives out the next one once it has.
+                    await asyncio.sleep(FIRST_PROBE)
+                    address = await self._fleet.wake(tenant.key, reason)
         except TimeoutError:
             raise WakeFailed(f"there was nothing to dial within {tenant.wake_timeout:g} s") from None
         timing.started = timing.since()
@@ -162,6 +184,7 @@ class Waker:
                 timing.ready = timing.since()
                 timing.listening = timing.listening or timing.ready
                 self._fleet.greeted(address)
+                self._woken(tenant.key, reason)
                 return address
             await asyncio.sleep(pause)
 

@@ -1,0 +1,1 @@
+"""Keeps clients connected while their gateway sleeps: per connection relaying → parking → parked → waking → relaying."""

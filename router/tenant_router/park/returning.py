@@ -1,0 +1,109 @@
+"""Brings a parked client back to a gateway: wake, hello in its place, its subscriptions again, its requests, relay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from ..fleet import GatewayAddress, WakeFailed
+from ..leg import Leg, NotYet, Refused, Unreachable, greet
+from ..live import restarting
+from . import login
+from .frames import text
+from .hello import features_of, state_events
+
+if TYPE_CHECKING:
+    from ..server import Router
+    from .lot import Lot
+    from .parked import Parked
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 28.0
+"""Seconds for all of it: official clients give a request up after 30 (openclaw-protocol 3.4)."""
+SUBSCRIBING = 5.0
+"""Seconds for the answers to the subscriptions; a gateway that has just started is slow."""
+OTHERS = 0.5
+"""Seconds that a request waits for the tenant's other clients to be back, so that they hear of what it starts."""
+AFTER_FAILURE = 1.0
+AFTER_NOT_YET = 0.05
+"""Seconds before another try, as for a client that connects."""
+
+
+class Changed(Exception):
+    """The new gateway is not what the client built on; it has to connect anew."""
+
+
+async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> None:
+    """Do it, or let the client go with 1012, after which it connects anew by itself."""
+    began = time.monotonic()
+    try:
+        async with asyncio.timeout(PATIENCE):
+            leg = await _leg(router, parked, reason)
+            await _restore(router, lot, parked, leg)
+    except TimeoutError:
+        outcome = "too_late"
+    except Changed:
+        outcome = "changed"
+    except (Refused, OSError):
+        outcome = "refused"
+    else:
+        router.metrics.returned("relayed", time.monotonic() - began)
+        return
+    router.metrics.returned(outcome, time.monotonic() - began)
+    if parked.sock.fileno() >= 0:
+        log.info("tenant %s: a parked client has to connect anew: %s", parked.connection.match.tenant.key, outcome)
+        parked.task = None  # this one, which ends by itself
+        parked.goodbye(restarting())
+
+
+async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
+    """Return a leg to the tenant's gateway, waking it only for a real request."""
+    tenant = parked.connection.match.tenant
+    request, origin, copied = login.restore(parked.connection.login)
+    stale: GatewayAddress | None = None
+    address: GatewayAddress | None = None
+    while True:
+        try:
+            if address is None:
+                await router.suspends.opened(tenant.key)
+                address = await router.waker.address(tenant, reason, stale)
+            leg = await greet(router.selector, address, request, origin, copied)
+        except WakeFailed as failed:
+            log.info("tenant %s: %s", tenant.key, failed)
+            await asyncio.sleep(AFTER_FAILURE)
+        except NotYet:
+            await asyncio.sleep(AFTER_NOT_YET)
+        except Unreachable:
+            stale, address = address, None
+            await asyncio.sleep(AFTER_NOT_YET)
+        else:
+            parked.connection.uid = address.uid
+            return leg
+
+
+async def _restore(router: Router, lot: Lot, parked: Parked, leg: Leg) -> None:
+    connection, machine = parked.connection, parked.machine
+    try:
+        if features_of(leg.hello) != connection.features:
+            raise Changed
+        await leg.wire.send(machine.wake())
+        to_client = machine.from_gateway(leg.rest)
+        async with asyncio.timeout(SUBSCRIBING):
+            while machine.waiting:
+                to_client += machine.from_gateway(await leg.wire.recv())
+        if machine.failed:
+            raise Changed
+        if machine.wanted is not None and (others := lot.others(connection.match.tenant.key, parked)):
+            await asyncio.wait(others, timeout=OTHERS)
+        kept, held = machine.reopen()
+    except BaseException:
+        leg.wire.close()
+        raise
+    lot.back(parked)
+    parked.release()
+    connection.relayed_again(
+        parked.sock, leg.wire.sock, b"".join(map(text, state_events(leg.hello))) + to_client + kept, held
+    )
