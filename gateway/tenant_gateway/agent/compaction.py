@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from tenant_gateway.agent.models import Model, candidates
 from tenant_gateway.providers.answer import Answer
 from tenant_gateway.providers.exchange import ModelRequest
 from tenant_gateway.storage.database import transaction
 from tenant_gateway.storage.sessions import Session, now_ms
-from tenant_gateway.storage.transcripts import Entry
+from tenant_gateway.storage.transcripts import TERMINAL_ERROR, Entry
 
 if TYPE_CHECKING:
     from tenant_gateway.gateway import Gateway
@@ -35,6 +37,20 @@ _INSTRUCTIONS: Final = (
 )
 
 
+class Compaction(msgspec.Struct, frozen=True):
+    """What became of the older part of a conversation."""
+
+    summary: str
+    first_kept_id: str | None
+    """The first message that stays as it is; None when all of it became the summary."""
+    tokens_before: int
+
+    def shown(self) -> dict[str, Any]:
+        """Return upstream's `result`."""
+        kept = {"firstKeptEntryId": self.first_kept_id} if self.first_kept_id else {}
+        return {"summary": self.summary, **kept, "tokensBefore": self.tokens_before, "details": {}}
+
+
 class NothingToCompact(Exception):
     """The conversation is too short to be compacted."""
 
@@ -42,6 +58,7 @@ class NothingToCompact(Exception):
 def view(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """Return the messages that a model is shown: the last summary, and what came after the part it stands for."""
     messages: list[dict[str, Any]] = []
+    entries = [entry for entry in entries if not (entry.idempotency_key or "").endswith(TERMINAL_ERROR)]
     for entry in entries:
         message = entry.message
         if message["role"] == "compaction":
@@ -79,8 +96,8 @@ def must_compact(messages: Sequence[dict[str, Any]], system: str, window: int) -
     return estimate(messages) + len(system) // _CHARS_PER_TOKEN > window - reserve
 
 
-async def compact_session(gateway: Gateway, session: Session, keep: int | None = None) -> str:
-    """Summarize the older part of a session's conversation; returns the summary.
+async def compact_session(gateway: Gateway, session: Session, keep: int | None = None) -> Compaction:
+    """Summarize the older part of a session's conversation, all but its last `keep` tokens.
 
     Raises:
         NothingToCompact: see the class.
@@ -111,7 +128,8 @@ async def compact_session(gateway: Gateway, session: Session, keep: int | None =
             current.state.pop("totalTokens", None)
             gateway.sessions.touch(current)
             gateway.sessions.save(current)
-    return summary
+    kept = next((entry.id for entry in entries if entry.seq >= cut), None)
+    return Compaction(summary, kept, estimate(view(entries)))
 
 
 def conversation(gateway: Gateway, key: str, session_id: str) -> list[Entry]:
@@ -123,6 +141,8 @@ def conversation(gateway: Gateway, key: str, session_id: str) -> list[Entry]:
 
 def _cut(entries: Sequence[Entry], keep: int) -> int:
     """Return the number of the first entry that stays: a user's message, so that no call is parted from its result."""
+    if not keep:
+        return entries[-1].seq + 1 if entries else 0
     total = 0
     for entry in reversed(entries):
         if entry.message["role"] in ("compaction", "note"):

@@ -102,7 +102,7 @@ class Run:
 
     def record(self, message: dict[str, Any]) -> None:
         """Write a message of this run into the transcript, and tell those who watch the session."""
-        entry = self.gateway.transcripts.append(self.session_id, message, self.id)
+        entry = self.gateway.transcripts.append(self.session_id, message, self.id, message.get("idempotencyKey"))
         self.gateway.tell_message(self.session_key, entry)
 
     def take_back(self) -> None:

@@ -10,6 +10,7 @@ from tenant_gateway.agent.runs import Run
 from tenant_gateway.providers.answer import Answer, ProviderError
 from tenant_gateway.storage.database import transaction
 from tenant_gateway.storage.sessions import now_ms
+from tenant_gateway.storage.transcripts import TERMINAL_ERROR
 
 _MAX_ROUNDS: Final = 200
 """Answers of the model in one turn; a turn that goes on beyond is in a circle."""
@@ -220,7 +221,8 @@ def finish_aborted(run: Run) -> None:
     }
     with transaction(gateway.database):
         if run.text:
-            run.record(partial_message(run, "aborted"))
+            aborted = {"aborted": True, "origin": reason, "runId": run.id}
+            run.record({**partial_message(run, "aborted"), "openclawAbort": aborted})
         gateway.runs.finish(run.id, status, outcome)
         if run.started_at:
             _leave(run, "killed", ended, None)
@@ -245,6 +247,7 @@ def _finish_error(run: Run, message: str, detail: dict[str, Any]) -> None:
     with transaction(gateway.database):
         if run.text:
             run.record(partial_message(run, "error"))
+        run.record(_told_failure(run, message, detail))
         gateway.runs.finish(run.id, "error", outcome)
         _leave(run, "failed", ended, None)
     run.lifecycle({"phase": "error", "error": message, "startedAt": run.started_at, "endedAt": ended})
@@ -276,6 +279,21 @@ def partial_message(run: Run, stop_reason: str) -> dict[str, Any]:
     """Return the piece of an answer that was said before the run ended."""
     content = [{"type": "text", "text": run.text}]
     return {"role": "assistant", "content": content, "stopReason": stop_reason, "timestamp": now_ms()}
+
+
+def _told_failure(run: Run, message: str, detail: dict[str, Any]) -> dict[str, Any]:
+    """Return what the chat shows of a failure later on; the model is not shown it (`compaction.view`)."""
+    return {
+        "role": "assistant",
+        "content": [{"type": "text", "text": f"⚠️ {message}"}],
+        "api": "",
+        "provider": detail.get("provider", ""),
+        "model": detail.get("model", ""),
+        "usage": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 0},
+        "stopReason": "error",
+        "timestamp": now_ms(),
+        "idempotencyKey": f"{run.id}{TERMINAL_ERROR}",
+    }
 
 
 def _leave(run: Run, status: str, ended: int, usage: Usage | None) -> None:

@@ -53,7 +53,40 @@ def last_heartbeat(call: Call) -> None:
 
 def branches(call: Call) -> dict[str, Any]:
     """`sessions.branches.list`: a transcript has one branch."""
+    call.required("sessionKey")
     return {"branches": []}
+
+
+def progress_card(call: Call) -> dict[str, Any]:
+    """`progressCard.get`: the agent makes no progress cards."""
+    call.required("sessionKey")
+    return {"card": None}
+
+
+def companion_state(call: Call) -> dict[str, Any]:
+    """`sessions.companion.state`: nobody has asked the companion anything."""
+    call.required("sessionKey")
+    return {"exchanges": []}
+
+
+def observer_visibility(call: Call) -> dict[str, Any]:
+    """`sessions.observer.visibility`: a page says whether it is looked at; nothing observes here."""
+    if "visible" not in call.params:
+        raise call.invalid("must have required property 'visible'")
+    call.flag("visible")
+    return {"ok": True}
+
+
+def talk_catalog(call: Call) -> dict[str, Any]:
+    """`talk.catalog`: no voices."""
+    return {
+        "modes": [],
+        "transports": [],
+        "brains": [],
+        "speech": {"providers": []},
+        "transcription": {"ready": False, "providers": []},
+        "realtime": {"ready": False, "providers": []},
+    }
 
 
 def update_status(call: Call) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from tenant_gateway.agent.accept import accept
+from tenant_gateway.agent.thinking import thinking_default
 from tenant_gateway.methods.registry import Call, RequestError
-from tenant_gateway.methods.session_rows import defaults, session_row
+from tenant_gateway.methods.session_rows import defaults, session_model, session_row
 from tenant_gateway.storage.sessions import Session, canonical_key
 from tenant_gateway.storage.transcripts import Entry
 
@@ -101,8 +102,11 @@ def history(call: Call) -> dict[str, Any]:
         "hasMore": offset + len(entries) < total,
         "totalMessages": total,
         "defaults": defaults(gateway),
+        "thinkingLevel": session.settings.get("thinkingLevel") or thinking_default(session_model(gateway, session)),
         "sessionInfo": session_row(gateway, session),
     }
+    if answer["hasMore"]:
+        answer["nextOffset"] = offset + len(entries)
     if entries:
         answer["sessionInfo"]["activeLeafEntryId"] = entries[-1].id
     run = gateway.lanes.active(key) if gateway.active_runs else None

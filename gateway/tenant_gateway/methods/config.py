@@ -34,7 +34,7 @@ def _snapshot(call: Call) -> dict[str, Any]:
         "agentRosterIncludeOwned": False,
         "bindingsIncludeOwned": False,
         "exists": True,
-        "raw": None,
+        "raw": msgspec.json.format(msgspec.json.encode(shown), indent=2).decode(),
         "parsed": shown,
         "sourceConfig": shown,
         "resolved": shown,

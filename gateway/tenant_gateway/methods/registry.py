@@ -32,7 +32,6 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "chat.message.get": (READ, "chat_more:message_get"),
     "sessions.list": (READ, "sessions:list_sessions"),
     "sessions.subscribe": (READ, "sessions:subscribe"),
-    "sessions.unsubscribe": (READ, "sessions:unsubscribe"),
     "sessions.messages.subscribe": (READ, "sessions:messages_subscribe"),
     "sessions.messages.unsubscribe": (READ, "sessions:messages_unsubscribe"),
     "sessions.viewers.set": (READ, "sessions:viewers_set"),
@@ -89,6 +88,10 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "channels.status": (READ, "absent:channels"),
     "last-heartbeat": (READ, "absent:last_heartbeat"),
     "sessions.branches.list": (READ, "absent:branches"),
+    "progressCard.get": (READ, "absent:progress_card"),
+    "sessions.companion.state": (READ, "absent:companion_state"),
+    "sessions.observer.visibility": (READ, "absent:observer_visibility"),
+    "talk.catalog": (READ, "absent:talk_catalog"),
     "update.status": (READ, "absent:update_status"),
     "logs.tail": (READ, "logs:tail"),
 }

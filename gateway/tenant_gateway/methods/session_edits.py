@@ -6,14 +6,14 @@ import uuid
 from typing import Any, Final
 
 from tenant_gateway.agent.accept import accept
-from tenant_gateway.agent.models import UnknownModel, find_model
+from tenant_gateway.agent.models import Model, UnknownModel, find_model, primary_model
+from tenant_gateway.agent.thinking import thinking_levels
 from tenant_gateway.methods.chat import known_run
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import session_model
 from tenant_gateway.storage.database import transaction
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, Session, canonical_key
 
-_THINKING: Final = ("off", "minimal", "low", "medium", "high", "xhigh", "max")
 _TEXTS: Final = (
     "label",
     "displayName",
@@ -121,11 +121,6 @@ def _apply(call: Call, settings: dict[str, Any]) -> None:
     for name in _FLAGS:
         if name in params and (params[name] is None or isinstance(params[name], bool)):
             _set(settings, name, params[name])
-    if "thinkingLevel" in params:
-        level = call.text("thinkingLevel").lower() or None
-        if level is not None and level not in _THINKING:
-            raise RequestError(f'invalid thinkingLevel "{level}" (use {"|".join(_THINKING)})')
-        _set(settings, "thinkingLevel", level)
     if "model" in params:
         ref = call.text("model") or None
         if ref is not None:
@@ -134,6 +129,19 @@ def _apply(call: Call, settings: dict[str, Any]) -> None:
             except UnknownModel as error:
                 raise RequestError(str(error)) from None
         _set(settings, "model", ref)
+    if "thinkingLevel" in params:
+        level = call.text("thinkingLevel").lower() or None
+        levels = thinking_levels(_model_of(call, settings))
+        if level is not None and level not in levels:
+            raise RequestError(f"invalid thinkingLevel (use {', '.join(levels)})")
+        _set(settings, "thinkingLevel", level)
+
+
+def _model_of(call: Call, settings: dict[str, Any]) -> Model | None:
+    try:
+        return find_model(call.gateway.config, settings["model"])
+    except (KeyError, UnknownModel):
+        return primary_model(call.gateway.config)
 
 
 def _set(settings: dict[str, Any], name: str, value: Any) -> None:
@@ -192,11 +200,11 @@ async def compact(call: Call) -> dict[str, Any]:
     if session is None:
         return {"ok": True, "key": key, "compacted": False, "reason": "no session"}
     try:
-        summary = await compact_session(gateway, session)
+        compacted = await compact_session(gateway, session, keep=0)
     except NothingToCompact as reason:
         return {"ok": True, "key": key, "compacted": False, "reason": str(reason)}
     gateway.tell_session(key, "compact")
-    return {"ok": True, "key": key, "compacted": True, "result": {"summary": summary}}
+    return {"ok": True, "key": key, "compacted": True, "result": compacted.shown()}
 
 
 def _entry(session: Session) -> dict[str, Any]:

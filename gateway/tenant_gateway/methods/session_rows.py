@@ -36,6 +36,7 @@ def defaults(gateway: Gateway) -> dict[str, Any]:
             "devicePlacementSupported": False,
             "source": "implicit",
         },
+        **thinking_fields(model),
         "modelSelectionTarget": "session",
     }
 

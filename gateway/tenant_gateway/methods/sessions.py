@@ -149,12 +149,6 @@ def subscribe(call: Call) -> dict[str, Any]:
     return {"subscribed": True}
 
 
-def unsubscribe(call: Call) -> dict[str, Any]:
-    """`sessions.unsubscribe`."""
-    call.client.watches_sessions = False
-    return {"subscribed": False}
-
-
 def messages_subscribe(call: Call) -> dict[str, Any]:
     """`sessions.messages.subscribe`: `session.message` of one session from now on."""
     key = canonical_key(call.required("key"))
@@ -171,7 +165,12 @@ def messages_unsubscribe(call: Call) -> dict[str, Any]:
 
 def viewers_set(call: Call) -> dict[str, Any]:
     """`sessions.viewers.set`: who looks at a session. One tenant is one person, so nobody is told."""
-    return {"ok": True}
+    if "sessionKeys" not in call.params:
+        raise call.invalid("must have required property 'sessionKeys'")
+    keys = call.params["sessionKeys"]
+    return {
+        "sessionKeys": [canonical_key(key) for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
+    }
 
 
 def groups_list(call: Call) -> dict[str, Any]:

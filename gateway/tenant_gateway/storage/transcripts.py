@@ -13,6 +13,10 @@ _decode: Final = msgspec.json.decode
 _encode: Final = msgspec.json.encode
 
 
+TERMINAL_ERROR: Final = ":terminal-error"
+"""How the idempotency key of a message ends that tells people why a run failed; no model is shown it."""
+
+
 class Entry(msgspec.Struct):
     """A message of a transcript, as it lies on disk."""
 
