@@ -6,7 +6,7 @@ processes on one machine; a Kubernetes fleet implements it with watches and the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -53,7 +53,7 @@ class GatewayAddress:
     port: int
     uid: str
     """Fences incarnations: a new process or pod of the same tenant has another uid."""
-    user: str
+    user: str = field(repr=False)
     """Value of the identity header (`gateway.auth.trustedProxy.allowUsers`); carries the tenant's identity secret."""
 
 
