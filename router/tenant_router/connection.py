@@ -7,7 +7,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from websockets.frames import Frame, Opcode
 from websockets.protocol import Side
 from websockets.utils import accept_key
 
@@ -20,7 +19,7 @@ from . import entry
 from .fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, switching_protocols, websocket_key
 from .leg import Leg, NotYet, Refused, Unreachable, greet
-from .messages import Closed, MessageReader
+from .messages import Closed, MessageReader, text_frame
 from .opening import ClientLeft, Opening
 from .origin import ClientOrigin, client_origin
 from .park import login
@@ -65,7 +64,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     origin = client_origin(peer, head.headers, router.settings.trusted_proxies)
     challenge = Challenge.new()
     reader = opening.reader = MessageReader(Side.SERVER, MAX_FIRST_FRAME, behind)
-    await wire.send(accept + Frame(Opcode.TEXT, challenge.event()).serialize(mask=False))
+    await wire.send(accept + text_frame(challenge.event()))
 
     # 2. First frame.
     request = opening.request = await _first_request(wire, reader)
@@ -87,7 +86,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     router.live.relay(
         wire.sock,
         leg.wire.sock,
-        to_client=Frame(Opcode.TEXT, leg.hello).serialize(mask=False) + leg.rest,
+        to_client=text_frame(leg.hello) + leg.rest,
         # What the client pipelined behind its connect goes on as it came: masked by the client, valid as it is.
         to_gateway=reader.rest(),
         match=match,

@@ -113,10 +113,13 @@ async def greet(
     wire = Wire(selector, sock)
     try:
         tune(sock)
-        async with asyncio.timeout(DIAL_TIMEOUT):
+        deadline = wire.abort_after(DIAL_TIMEOUT)
+        try:
             wire.connect((address.host, address.port))
             reader = await _upgrade(wire, address, client, origin, copied)
             challenge = _decode_challenge(await _message(wire, reader)).payload
+        finally:
+            deadline.cancel()
         await wire.send(reader.send_text(_connect(client, address, challenge)))
         # No deadline of ours: the client's hold ends this, by cancelling it.
         answer = await _message(wire, reader)

@@ -7,12 +7,33 @@ goes through the library (`websockets.protocol`), whose objects alone cost a fif
 
 from __future__ import annotations
 
+import secrets
+
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.utils import apply_mask
 
 WHOLE = (0x81, 0x82)
 """First byte of a text or binary message in one frame, no reserved bits (RFC 6455 section 5.2)."""
+
+
+def text_frame(message: bytes) -> bytes:
+    """Return a text message in one frame, as a server sends it (RFC 6455 section 5.2)."""
+    return _head(len(message), 0) + message
+
+
+def masked_text_frame(message: bytes) -> bytes:
+    """Return a text message in one frame, as a client sends it (RFC 6455 section 5.3)."""
+    mask = secrets.token_bytes(4)
+    return _head(len(message), 0x80) + mask + apply_mask(message, mask)
+
+
+def _head(length: int, masked: int) -> bytes:
+    if length < 126:
+        return bytes((WHOLE[0], masked | length))
+    if length < 1 << 16:
+        return bytes((WHOLE[0], masked | 126, length >> 8, length & 255))
+    return bytes((WHOLE[0], masked | 127)) + length.to_bytes(8, "big")
 
 
 class Closed(Exception):
@@ -98,7 +119,8 @@ class MessageReader:
 
     def send_text(self, message: bytes) -> bytes:
         """Return the bytes of a text message (masked on the client side), with whatever was due before it."""
-        return self.to_send() + Frame(Opcode.TEXT, message).serialize(mask=self._side is Side.CLIENT)
+        frame = masked_text_frame(message) if self._side is Side.CLIENT else text_frame(message)
+        return self.to_send() + frame
 
     def close(self, code: int, reason: str) -> bytes:
         """Return the bytes of a close frame, with whatever was due before it. 1005 stands for a frame without a code."""

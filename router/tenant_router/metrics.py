@@ -35,6 +35,8 @@ class RouterMetrics:
             buckets=_WAKE_SECONDS,
             registry=self.registry,
         )
+        # Looked up once: `labels` costs more than the observation.
+        self._hello_seconds = {gateway: self.hello_seconds.labels(gateway) for gateway in ("awake", "asleep")}
         self.http = Counter(
             "openclaw_router_http_requests", "HTTP requests by status.", ["status"], registry=self.registry
         )
@@ -79,7 +81,7 @@ class RouterMetrics:
     def greeted(self, gateway: str, seconds: float) -> None:
         """Count one client that got its hello from a gateway that was "awake" or "asleep"."""
         self.hellos.inc()
-        self.hello_seconds.labels(gateway).observe(seconds)
+        self._hello_seconds[gateway].observe(seconds)
 
     def returned(self, outcome: str, seconds: float) -> None:
         """Count one parked client that was brought back, or not."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 
 from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
@@ -51,7 +52,7 @@ def client_origin(peer: str, headers: dict[bytes, bytes], trusted: tuple[Network
         address=address,
         proto=proto,
         host=host if _HOST.fullmatch(host) else "localhost",
-        loopback=ip_address(address).is_loopback,
+        loopback=_is_loopback(address),
     )
 
 
@@ -70,6 +71,11 @@ def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | N
     if scopes is not None:
         headers[SCOPES_HEADER] = ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _is_loopback(address: str) -> bool:
+    return ip_address(address).is_loopback
 
 
 def _is_address(text: str) -> bool:

@@ -182,3 +182,29 @@ def test_a_gateways_hello_is_as_upstreams() -> None:
     assert built == payload
     frame = parse_frame(response("1", built))
     assert isinstance(frame, Response) and frame.payload == payload
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"features": {"authMode": "trusted-proxy"}},
+        {"features": {"x": '"authMode":"trusted-proxy"'}},
+        {"snapshot": {"health": {"authMode": "trusted-proxy"}}},
+        {"snapshot": {"authMode": "trusted-proxy", "health": {"authMode": "trusted-proxy"}}},
+        {"snapshot": {"health": {"authMode": "trusted-proxy"}, "authMode": "trusted-proxy"}},
+        {"snapshot": {"authMode": "\u0022trusted"}},
+        {"auth": {"role": "operator", "authMode": "trusted-proxy"}},
+        {"auth": {"role": "operator", "deviceTokens": []}, "snapshot": {"authMode": "trusted-proxy"}},
+        {"snapshot": {"authMode": None}},
+    ],
+)
+def test_only_the_auth_mode_of_the_snapshot_changes_wherever_else_it_is_named(elsewhere: dict[str, Any]) -> None:
+    frame = compact({"type": "res", "id": "r", "ok": True, "payload": elsewhere})
+    assert json.loads(restore_hello(frame, "c")) == json.loads(restore_hello_slowly(frame, "c"))
+
+
+def test_a_hello_as_gateways_write_it_changes_at_two_places_only() -> None:
+    frame = b'{"type":"res","id":"r","ok":true,"payload":{"a":1.50,"snapshot":{"authMode":"trusted-proxy","x":[ ]}}}'
+    assert restore_hello(frame, 'the "client"') == (
+        b'{"type":"res","id":"the \\"client\\"","ok":true,"payload":{"a":1.50,"snapshot":{"authMode":"token","x":[ ]}}}'
+    )
