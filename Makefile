@@ -60,3 +60,5 @@ constraints: setup ## pin the newest versions that pyproject.toml allows
 
 clean: ## remove .venv and the tools' caches; the runtime cache stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+include make/cluster.mk

@@ -19,6 +19,8 @@ from tenant_local.runtimes.openclaw_install import (
     installed,
 )
 
+pytest_plugins = ["cluster.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def openclaw(request: pytest.FixtureRequest) -> OpenClawRuntime:

@@ -1,0 +1,18 @@
+# A Kubernetes for tests. CLUSTER=existing uses KUBECONFIG, kind needs Docker, scratch (root, Linux) starts its own.
+CLUSTER ?= $(if $(shell docker version >/dev/null 2>&1 && echo yes),kind,scratch)
+export CLUSTER
+CLUSTER_COMMAND := PYTHONPATH=tests $(BIN)/python -m cluster
+
+.PHONY: cluster-up cluster-down cluster-status api-test
+
+cluster-up: setup ## a Kubernetes with a node, for `make e2e`; CLUSTER=existing|kind|scratch (first time 15 minutes, then 20 s)
+	@$(CLUSTER_COMMAND) up
+
+cluster-down: setup ## stop it, its data stays; ARGS=--wipe forgets that too
+	@$(CLUSTER_COMMAND) down $(ARGS)
+
+cluster-status: setup ## what of it runs
+	@$(CLUSTER_COMMAND) status
+
+api-test: setup ## the tests that need a real API server but no node
+	$(BIN)/pytest -m 'cluster and not node' $(ARGS)

@@ -1,0 +1,114 @@
+"""`python -m cluster up|down|status|env|images|kubectl|stop|start|enter`; README.md explains them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .errors import ClusterError
+from .images.builder import Builder, Dockerfile
+from .layout import Layout, Level
+from .progress import Progress
+from .scratch import ScratchCluster
+
+DEFAULT_NAME = "scratch"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    whole = argparse.ArgumentParser(prog="python -m cluster", description="A scratch Kubernetes cluster for tests.")
+    commands = whole.add_subparsers(dest="command", required=True)
+
+    def command(name: str, help: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=help)
+        made.add_argument("--name", default=DEFAULT_NAME, help="one of several clusters; default: %(default)s")
+        return made
+
+    up = command("up", "build what is missing, start what does not run")
+    up.add_argument("--level", type=Level, choices=list(Level), default=Level.NODE, help="default: node")
+    up.add_argument("--no-controllers", action="store_true", help="level apiserver: leave out the controller-manager")
+    down = command("down", "stop it; the next up continues with its data")
+    down.add_argument("--wipe", action="store_true", help="forget its data, keys and logs as well")
+    command("status", "what runs")
+    command("env", "print its KUBECONFIG and PATH, for eval")
+    command("stop", "stop one component, as a failure would").add_argument("component")
+    command("start", "start a stopped component again").add_argument("component")
+    command("kubectl", "run its kubectl").add_argument("words", nargs=argparse.REMAINDER)
+    command("enter", "run a program inside the node").add_argument("words", nargs=argparse.REMAINDER)
+    images = command("images", "list the node's images, or build one with --build and load it")
+    images.add_argument("--build", metavar="CONTEXT", type=Path, help="a directory with a Dockerfile")
+    images.add_argument("--tag", help="name:tag of the image that is built, for example localhost/router:dev")
+    images.add_argument("--file", type=Path, help="the Dockerfile, if not CONTEXT/Dockerfile")
+    images.add_argument("--target", help="the stage to build")
+    return whole
+
+
+def images(cluster: ScratchCluster, layout: Layout, options: argparse.Namespace) -> None:
+    if options.build:
+        if not options.tag:
+            raise ClusterError("--build needs --tag", "for example --tag localhost/router:dev")
+        recipe = Dockerfile(options.tag, options.build, options.file, options.target)
+        cluster.node.images.load(Builder(layout, Progress()).build(recipe), options.tag)
+    print(*cluster.node.images.names(), sep="\n")
+
+
+def show(cluster: ScratchCluster) -> int:
+    status = cluster.status()
+    if not status:
+        print(f"{cluster.instance.name}: not running")
+        return 1
+    print(f"{cluster.instance.name}: level {status.level}, API server {'ready' if status.ready else 'NOT ready'}")
+    print(f"KUBECONFIG={cluster.instance.kubeconfig}")
+    for process in status.processes:
+        state = f"{process.resident_bytes / 1e6:6.0f} MB" if process.alive else "   DEAD"
+        print(f"  {process.name:20} {process.pid:>8} {state}")
+    return 0
+
+
+def environment(cluster: ScratchCluster, layout: Layout) -> str:
+    """Shell words that make a terminal's kubectl and helm talk to this cluster."""
+    return f"export KUBECONFIG={cluster.instance.kubeconfig}\nexport PATH={layout.bin}:$PATH"
+
+
+def run(options: argparse.Namespace) -> int:
+    layout = Layout.default()
+    cluster = ScratchCluster(layout, options.name, Progress())
+    match options.command:
+        case "up":
+            cluster.up(options.level, not options.no_controllers)
+            print(environment(cluster, layout))
+        case "down":
+            stopped = cluster.down(options.wipe)
+            print(f"stopped: {', '.join(stopped)}" if stopped else f"{cluster.instance.name}: nothing was running")
+        case "status":
+            return show(cluster)
+        case "env":
+            print(environment(cluster, layout))
+        case "stop":
+            cluster.stop(options.component)
+        case "start":
+            cluster.start(options.component)
+        case "kubectl":
+            kubectl = cluster.kubectl
+            os.execve(kubectl.program, [kubectl.program, *options.words], {**os.environ, **kubectl.env})
+        case "enter":
+            argv = cluster.node.enter_command(options.words or ["bash"])
+            os.execvp(argv[0], argv)
+        case "images":
+            images(cluster, layout, options)
+    return 0
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    try:
+        return run(parser().parse_args(words))
+    except ClusterError as error:
+        print(f"cluster: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Pytest's way to a cluster: `api_server` (no pod ever runs in it) and `node_cluster` (pods run), see README.md."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .api import Api
+from .errors import ClusterError
+from .kubectl import Kubectl
+from .layout import Layout, Level
+from .progress import Progress
+from .scratch import ScratchCluster
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+CLUSTER_FIXTURES = frozenset({"api_server", "node_cluster"})
+# The programs may have to be compiled first: 15 minutes on two cores, once a machine.
+BUILD_TIMEOUT_SECONDS = 2700
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses a cluster, so that nobody has to remember to; give the first one time to build it."""
+    for item in items:
+        if CLUSTER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.cluster)
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster, and the ways to it."""
+
+    kubeconfig: Path
+    """Of an administrator (`system:masters`)."""
+    kubectl: Kubectl
+    """`kubectl("get", "pods", "-A")` returns what was printed, CommandFailed carries kubectl's words; see kubectl.py."""
+    scratch: ScratchCluster | None = None
+    """Its parts, to stop and start them; None where the cluster is not ours."""
+
+    @property
+    def url(self) -> str:
+        """Of the API server, without a slash at the end."""
+        return self.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}").rstrip("/")
+
+    @property
+    def api(self) -> Api:
+        """A small client of the standard library's; only for clusters of our own."""
+        return Api(self.kubeconfig)
+
+    def stop(self, component: str) -> None:
+        """Stop `apiserver`, `etcd`, `kubelet`, ... as a failure would."""
+        self._own().stop(component)
+
+    def start(self, component: str) -> None:
+        """Start it again; returns when it is ready."""
+        self._own().start(component)
+
+    def _own(self) -> ScratchCluster:
+        if not self.scratch:
+            raise ClusterError("this cluster is not ours to stop parts of", "run with CLUSTER=scratch")
+        return self.scratch
+
+
+def _started(name: str, level: Level, request: pytest.FixtureRequest) -> Cluster:
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    scratch = ScratchCluster(Layout.default(), name, Progress(lambda text: terminal.write_line(f"  cluster: {text}")))
+    with capture.global_and_fixture_disabled():
+        terminal.write_line("")
+        try:
+            scratch.up(level)
+        except ClusterError:
+            scratch.down()
+            raise
+    return Cluster(scratch.instance.kubeconfig, scratch.kubectl, scratch)
+
+
+@pytest.fixture(scope="session")
+def api_server(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """etcd, kube-apiserver and kube-controller-manager for this run alone, on free ports (3 s to start).
+
+    Without a node: Deployments make ReplicaSets and these make pods, which stay Pending; owners' children are
+    collected, namespaces deleted, service accounts made. Patch a pod's status to play the kubelet.
+    """
+    cluster = _started(f"test-{os.getpid()}", Level.APISERVER, request)
+    yield cluster
+    assert cluster.scratch
+    cluster.scratch.down(wipe=True)
+
+
+def make_namespace(cluster: Cluster) -> str:
+    """A fresh namespace at the Pod Security level `restricted`; returns when pods may be made in it."""
+    name = f"t-{secrets.token_hex(4)}"
+    metadata = {"name": name, "labels": RESTRICTED}
+    cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    cluster.kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s")
+    return name
+
+
+@pytest.fixture
+def namespace(api_server: Cluster) -> Iterator[str]:
+    """A fresh namespace of `api_server`, deleted after the test."""
+    name = make_namespace(api_server)
+    yield name
+    api_server.kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,1 @@
+"""Volumes for tests that can be cloned: a CSI driver over a reflink file system."""
