@@ -1,0 +1,63 @@
+"""A namespace on a real API server, a node that is played, and a router with a Kubernetes fleet on this loop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubernetes_world import Cluster, Line, Node, RunningRouter
+
+from tenant_router.kubernetes.access import ApiAccess
+from tenant_router.kubernetes.client import ApiServer
+from tenant_router.kubernetes.errors import ApiRefused
+
+
+@pytest.fixture
+async def cluster(api_server: Any, namespace: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    """The namespace, as its admin and operator see it, with the template `standard`."""
+    monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig))
+    api = ApiServer(await ApiAccess.load())
+    found = Cluster(api, namespace)
+    try:
+        await found.create("serviceaccounts", {"metadata": {"name": "default"}})
+    except ApiRefused as refused:  # a controller was quicker
+        assert refused.code == 409
+    await found.template()
+    yield found
+    await api.close()
+
+
+@pytest.fixture
+async def node(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Node]:
+    """What runs the pods."""
+    async with Node(cluster, tmp_path).running() as found:
+        yield found
+
+
+@pytest.fixture
+async def running(cluster: Cluster) -> AsyncIterator[RunningRouter]:
+    """The router."""
+    router = await RunningRouter(cluster, await ApiAccess.load()).start()
+    yield router
+    await router.stop()
+
+
+@pytest.fixture
+async def line(cluster: Cluster) -> AsyncIterator[Line]:
+    """The network between `distant` and the API server."""
+    found = Line((await ApiAccess.load()).server)
+    await found.mend()
+    yield found
+    await found.cut()
+
+
+@pytest.fixture
+async def distant(cluster: Cluster, line: Line) -> AsyncIterator[RunningRouter]:
+    """A router whose API server can be taken away."""
+    access = await ApiAccess.load()
+    access.server = line.url
+    router = await RunningRouter(cluster, access).start()
+    yield router
+    await router.stop()

@@ -1,0 +1,74 @@
+"""The API server goes away and comes back: what runs goes on, what must wake waits, and nothing that changed is missed."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from kubernetes_world import Cluster, Line, Node, RunningRouter, hello, known
+from router_world import Client
+
+from deadlines import eventually
+
+pytestmark = pytest.mark.cluster
+
+
+async def test_live_sessions_and_awake_tenants_do_not_notice(
+    cluster: Cluster, node: Node, line: Line, distant: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(distant, cluster, "ann")
+    client = await hello(distant, token)
+    await line.cut()
+    await eventually(lambda: not distant.why("ann")["api"]["upToDate"], 5)
+    assert (await client.call("sessions.list"))["ok"]
+    second = await hello(distant, token)
+    assert (await second.call("sessions.list"))["ok"]
+    stranger = await Client.open(distant)
+    assert (await stranger.hello("no such token"))["error"]["details"]["code"] == "AUTH_TOKEN_MISMATCH"
+    await line.mend()
+    await eventually(lambda: distant.why("ann")["api"]["upToDate"], 10)
+    assert (await client.call("sessions.list"))["ok"]
+
+
+async def test_a_wake_waits_for_the_api_server_and_goes_on_when_it_is_back(
+    cluster: Cluster, node: Node, line: Line, distant: RunningRouter
+) -> None:
+    tokens = [await cluster.tenant(name) for name in ("ann", "ben")]
+    for name in ("ann", "ben"):
+        await known(distant, cluster, name)
+    await line.cut()
+    held = [asyncio.create_task(hello(distant, token)) for token in tokens]
+    await eventually(lambda: all(distant.why(name)["waking"] for name in ("ann", "ben")), 5)
+    await eventually(lambda: not distant.why("ann")["api"]["upToDate"], 5)
+    assert not any(task.done() for task in held)
+    await line.mend()
+    await asyncio.gather(*held)
+
+
+async def test_what_was_revoked_meanwhile_is_closed_as_soon_as_it_is_back(
+    cluster: Cluster, node: Node, line: Line, distant: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(distant, cluster, "ann")
+    client = await hello(distant, token)
+    await line.cut()
+    await cluster.edit("ann", tokens=[])
+    assert (await client.call("sessions.list"))["ok"]
+    await line.mend()
+    assert (await client.closed())[0] == 4001
+
+
+async def test_a_wake_gives_up_at_its_limit_and_says_what_was_missing(
+    cluster: Cluster, line: Line, distant: RunningRouter
+) -> None:
+    await cluster.template_wake("2s")
+    token = await cluster.tenant("ann")
+    await known(distant, cluster, "ann")
+    await eventually(lambda: distant.fleet.record(f"{cluster.namespace}/ann").wake_timeout == 2.0, 5)  # type: ignore[union-attr]
+    await line.cut()
+    client = await Client.open(distant)
+    held = asyncio.create_task(client.hello(token))
+    failure = await eventually(lambda: distant.why("ann")["lastFailure"], 5)
+    assert failure["cause"] == "api_unreachable"
+    held.cancel()

@@ -1,0 +1,179 @@
+"""`python -m tenant_router` as a pod runs it: its start, its end, and its death in the middle of a wake."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from kubernetes_world import MASTER_KEY, Cluster, Line, Node
+from router_world import Client
+
+from deadlines import eventually
+from ports import free_port
+from tenant_router.kubernetes.access import ApiAccess
+
+pytestmark = pytest.mark.cluster
+
+
+@dataclass
+class RouterProcess:
+    """One replica."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+    address: tuple[str, int] = ("", 0)
+    admin: str = ""
+
+    async def ready(self) -> RouterProcess:
+        def said() -> re.Match[str] | None:
+            assert self.process.returncode is None, self.log.read_text()
+            return re.search(r"^ready: clients at ws://([\d.]+):(\d+), admin at (\S+)", self.log.read_text(), re.M)
+
+        found = await eventually(said, 20, "the router is ready")
+        self.address, self.admin = (found[1], int(found[2])), found[3]
+        return self
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.admin}{path}") as answer:
+            return answer.status, await answer.json()
+
+
+class Replicas:
+    """Starts them, and kills what is left."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self._folder = folder
+        self._all: list[RouterProcess] = []
+
+    async def start(self, **environ: str) -> RouterProcess:
+        key = self._folder / "master-key"
+        key.write_bytes(MASTER_KEY)
+        log = self._folder / f"router-{len(self._all)}.log"
+        with log.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "tenant_router",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "HOME": str(self._folder),
+                    "KUBECONFIG": os.environ["KUBECONFIG"],
+                    "OPENCLAW_TENANCY_NAMESPACES": self._cluster.namespace,
+                    "OPENCLAW_TENANCY_MASTER_KEY_FILE": str(key),
+                    "OPENCLAW_TENANCY_LISTEN": "127.0.0.1:0",
+                    "OPENCLAW_TENANCY_ADMIN": "127.0.0.1:0",
+                    "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "5s",
+                    **environ,
+                },
+            )
+        self._all.append(RouterProcess(process, log))
+        return self._all[-1]
+
+    async def end(self) -> None:
+        for one in self._all:
+            if one.process.returncode is None:
+                one.process.kill()
+            await one.process.wait()
+
+
+@pytest.fixture
+async def replicas(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Replicas]:
+    found = Replicas(cluster, tmp_path)
+    yield found
+    await found.end()
+
+
+async def test_it_serves_tells_why_and_drains_on_sigterm(cluster: Cluster, node: Node, replicas: Replicas) -> None:
+    token = await cluster.tenant("ann")
+    router = await (await replicas.start()).ready()
+    assert await router.get("/readyz") == (200, {"ready": True, "draining": False})
+    client = await Client.open(router)
+    assert (await client.hello(token))["ok"]
+    status, why = await router.get(f"/why/{cluster.namespace}/ann")
+    assert status == 200
+    assert why["state"] == "awake"
+    assert why["connections"] == 1
+    assert (await router.get(f"/why/{cluster.namespace}/nobody"))[0] == 404
+    router.process.send_signal(signal.SIGTERM)
+    assert (await client.recv())["event"] == "shutdown"
+    assert (await client.closed())[0] == 1012
+    assert await asyncio.wait_for(router.process.wait(), 10) == 0
+    assert await cluster.replicas("ann") == 1
+
+
+async def test_it_is_not_ready_before_the_api_server_is_there(
+    cluster: Cluster, line: Line, replicas: Replicas, tmp_path: Path
+) -> None:
+    await cluster.tenant("ann")
+    config = Path(os.environ["KUBECONFIG"]).read_text()
+    away = tmp_path / "kubeconfig"
+    away.write_text(config.replace((await ApiAccess.load()).server, line.url))
+    await line.cut()
+    admin = free_port()
+    router = await replicas.start(KUBECONFIG=str(away), OPENCLAW_TENANCY_ADMIN=f"127.0.0.1:{admin}")
+    router.admin = f"http://127.0.0.1:{admin}"
+
+    async def unready() -> bool:
+        try:
+            return (await router.get("/readyz"))[0] == 503
+        except aiohttp.ClientError:
+            return False
+
+    await eventually(unready, 20, "it lives but is not ready")
+    await line.mend()
+    await router.ready()
+    assert (await router.get("/readyz"))[0] == 200
+
+
+async def test_a_router_that_is_killed_in_a_wake_loses_nothing_but_its_sockets(
+    cluster: Cluster, node: Node, replicas: Replicas
+) -> None:
+    token = await cluster.tenant("ann")
+    first = await (await replicas.start()).ready()
+
+    async def slow(name: str) -> None:
+        gateway = node.gateways[name] = await node.gateway(name)
+        await node.pod(name, gateway.port)
+
+    node.broken = slow
+    client = await Client.open(first)
+    held = asyncio.create_task(client.hello(token))
+    await eventually(lambda: "ann" in node.pods, 10, "the wake is under way")
+    first.process.kill()
+    await asyncio.gather(held, return_exceptions=True)
+    assert held.exception() is not None
+    # The kubelet has gone on all the while; now the pod has an address.
+    await node.status("ann", phase="Running", podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}])
+    second = await (await replicas.start()).ready()
+    again = await Client.open(second)
+    answer = await again.hello(token)
+    assert answer["ok"], answer
+    assert node.made == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"OPENCLAW_TENANCY_NAMESPACES": ""}, "OPENCLAW_TENANCY_NAMESPACES"), ({"KUBECONFIG": "/nowhere"}, "KUBECONFIG")],
+)
+async def test_what_is_wrong_with_its_environment_is_said_in_one_line(
+    replicas: Replicas, change: dict[str, str], words: str
+) -> None:
+    router = await replicas.start(**change)
+    assert await asyncio.wait_for(router.process.wait(), 20) == 1
+    said = router.log.read_text()
+    assert said.startswith("tenant_router: ")
+    assert words in said
+    assert said.count("\n") == 1
