@@ -1,0 +1,1 @@
+"""CustomResourceDefinitions of Tenant and TenantTemplate, generated from their models (`python -m tenant_api.crd`)."""
