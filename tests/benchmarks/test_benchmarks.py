@@ -93,7 +93,23 @@ def test_ratios_are_of_the_same_round_and_come_last(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[-1] == "cpu_vs_haproxy=3"
 
 
-@pytest.mark.parametrize("program", ["relay.py", "wake.py"])
+def test_the_gateway_is_measured(tmp_path: Path) -> None:
+    few = ["--alone", "--rounds", "1", "--turns", "3", "--injections", "5", "--spares", "1"]
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "gateway.py"), *few, "--json", str(tmp_path / "out.json")],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "out.json").read_text())
+    phases = {"listening_ms", "hello_ms", "hello_cpu_ms", "spare_hello_ms"}
+    assert {*phases, "idle_rss_mib", "turns_private_mib", "turn_cpu_ms", "events_hz", "event_cpu_us"} <= numbers.keys()
+    assert all(value > 0 for value in numbers.values())
+
+
+@pytest.mark.parametrize("program", ["relay.py", "wake.py", "gateway.py"])
 def test_a_program_says_what_it_measures(program: str) -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / program), "--help"],
