@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from .images.store import DNS_IMAGE
@@ -13,9 +14,13 @@ LABELS = {"k8s-app": "kube-dns"}  # the label by which policies everywhere know 
 COREFILE = """\
 .:53 {
     errors
-    health { lameduck 2s }
+    health {
+        lameduck 2s
+    }
     ready
-    kubernetes cluster.local in-addr.arpa { pods insecure }
+    kubernetes cluster.local in-addr.arpa {
+        pods insecure
+    }
     cache 10
 }
 """
@@ -67,8 +72,9 @@ def _deployment() -> dict[str, Any]:
         "containers": [container],
         "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
     }
+    digest = hashlib.sha256(COREFILE.encode()).hexdigest()  # another file, another pod
     return {
         "replicas": 1,
         "selector": {"matchLabels": LABELS},
-        "template": {"metadata": {"labels": LABELS}, "spec": pod},
+        "template": {"metadata": {"labels": LABELS, "annotations": {"corefile": digest}}, "spec": pod},
     }

@@ -126,7 +126,7 @@ class GoTools:
     def module_dir(self, family: str, module: str) -> Path:
         """Where Go keeps a module's source, fetched when it is not there."""
         listed = run(
-            [need("go", GO_HINT), "mod", "download", "-json", f"{module}@{self._selected_version(family, module)}"],
+            [need("go", GO_HINT), "mod", "download", "-json", module],
             timeout=BUILD_TIMEOUT_SECONDS,
             cwd=TOOLS_DIR / family,
             env=_environment(),
@@ -136,11 +136,6 @@ class GoTools:
         if not found:
             raise ClusterError(f"go mod download says no directory for {module}", NETWORK_HINT)
         return Path(found[1])
-
-    def _selected_version(self, family: str, module: str) -> str:
-        replacement = rf"^(?:replace |\t){re.escape(module)} => \S+ (v\S+)"
-        replaced = re.search(replacement, go_mod(family).read_text(), re.MULTILINE)
-        return replaced[1] if replaced else required_version(family, module)
 
     def _stamp(self, program: Program) -> Path:
         return self._layout.bin / f".{program.name}.built-from"

@@ -28,10 +28,11 @@ class Kubectl:
         """The output of a command; CommandFailed with kubectl's words otherwise. `timeout` in seconds."""
         return run([self.program, *words], timeout=timeout, env=self.env, input=input)
 
-    def apply(self, *objects: Mapping[str, Any], namespace: str = "default") -> str:
-        """Apply objects given as data."""
+    def apply(self, *objects: Mapping[str, Any], namespace: str | None = None) -> str:
+        """Apply objects given as data, in this namespace or in those that they name."""
         whole = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
-        return self("apply", "-n", namespace, "-f", "-", input=json.dumps(whole))
+        where = ["-n", namespace] if namespace else []
+        return self("apply", *where, "-f", "-", input=json.dumps(whole))
 
     def get(self, *words: str) -> dict[str, Any]:
         """An object or a list as data."""
