@@ -90,9 +90,9 @@ class NativeGateway:
         fresh.write_text(json.dumps(self.config))
         fresh.replace(self.config_path)
 
-    async def start(self) -> NativeGateway:
+    async def start(self, address: tuple[str, int] = ("127.0.0.1", 0)) -> NativeGateway:
         self.write_config()
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = socket.create_server(address)
         self.port = listener.getsockname()[1]
 
         def adopt() -> None:

@@ -1,15 +1,13 @@
-"""A real API server whose controllers, scheduler and kubelet are played by the test; the gateways are real processes.
-
-Programs that no test can wait for are played here: `Node` sees a Deployment's scale change, makes the pod, says where it
-runs and which address it has, just as controller-manager, scheduler and kubelet do, and starts a native gateway there.
-"""
+"""A real API server with its controllers, whose scheduler and kubelet the test plays; the gateways are real processes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+import logging
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,18 @@ from router_world import Client
 from deadlines import eventually
 from tenant_api.config.gateway_settings import GatewaySettings
 from tenant_api.identity import identity_secret, identity_user
-from tenant_api.kubernetes_names import GROUP, TEMPLATES, TENANTS, VERSION, child_name, gateway_labels
+from tenant_api.kubernetes_names import (
+    GATEWAY,
+    GATEWAY_PORT,
+    GROUP,
+    TEMPLATES,
+    TENANT_LABEL,
+    TENANTS,
+    VERSION,
+    child_name,
+    gateway_labels,
+    gateways_selector,
+)
 from tenant_api.tokens import new_token, token_hex
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
@@ -33,7 +42,11 @@ from tenant_router.settings import RouterSettings
 
 MASTER_KEY = b"the master key of these tests, 32+"
 MERGE = "application/merge-patch+json"
-PAUSE = 0.02
+NODE = "played-by-a-test"
+PAUSE = 0.03
+"""Seconds between two looks of the played node."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,11 +90,13 @@ class Cluster:
         await self.patch(TEMPLATES, "standard", {"spec": {"wake": {"timeout": timeout}}})
 
     async def quota(self, name: str, pods: int) -> None:
-        """Make a ResourceQuota, as its controller would have filled it in."""
-        hard = {"pods": str(pods)}
-        await self.create("resourcequotas", {"metadata": {"name": name}, "spec": {"hard": hard}})
-        status = {"status": {"hard": hard, "used": {"pods": "0"}}}
-        await self.patch("resourcequotas", name, status, "status")
+        """Make a ResourceQuota, and wait until its controller has seen it."""
+        await self.create("resourcequotas", {"metadata": {"name": name}, "spec": {"hard": {"pods": str(pods)}}})
+
+        async def seen() -> bool:
+            return bool((await self.get("resourcequotas", name)).get("status", {}).get("hard"))
+
+        await eventually(seen, 20, "the quota is in force")
 
     async def tenant(self, name: str, provisioned: bool = True, token: str | None = None, **spec: Any) -> str:
         """Make a tenant, asleep, and return its token; without an operator the Deployment is made here."""
@@ -93,17 +108,40 @@ class Cluster:
             await self.deployment(name)
         return token
 
-    async def deployment(self, name: str) -> None:
+    async def deployment(self, name: str, **security: Any) -> None:
+        """Make a tenant's Deployment, asleep, as the operator does."""
         labels = gateway_labels(name)
-        container = {"name": "gateway", "image": "localhost/gateway:1", "imagePullPolicy": "Never"}
+        container = {
+            "name": GATEWAY,
+            "image": "localhost/gateway:1",
+            "imagePullPolicy": "Never",
+            "ports": [{"name": GATEWAY, "containerPort": GATEWAY_PORT}],
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "runAsNonRoot": True,
+                "seccompProfile": {"type": "RuntimeDefault"},
+                **security,
+            },
+        }
+        pod = {"containers": [container], "terminationGracePeriodSeconds": 5, "automountServiceAccountToken": False}
         spec = {
             "replicas": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": {"containers": [container]}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
         }
-        meta = {"name": child_name(name), "labels": labels}
-        await self.create("deployments", {"metadata": meta, "spec": spec})
+        await self.create("deployments", {"metadata": {"name": child_name(name), "labels": labels}, "spec": spec})
+
+    async def list_pods(self) -> list[dict[str, Any]]:
+        """Return all gateway pods."""
+        selector = {"labelSelector": gateways_selector()}
+        items: list[dict[str, Any]] = _json(await self.api.request("GET", self.path("pods"), params=selector))["items"]
+        return items
+
+    async def scale(self, name: str, replicas: int) -> None:
+        """Scale a tenant's Deployment, as the operator does at suspend."""
+        await self.patch("deployments", child_name(name), {"spec": {"replicas": replicas}}, "scale")
 
     async def edit(self, name: str, **spec: Any) -> None:
         """Change a tenant."""
@@ -123,107 +161,103 @@ class Cluster:
 
 @dataclass
 class Node:
-    """Controllers, scheduler and kubelet for one namespace."""
+    """Scheduler and kubelet: sees a pod that the controllers have made, starts its gateway and says where it is.
+
+    Every pod has a loopback address of its own (127.x.y.z), so that a gateway's port is the same in all of them.
+    """
 
     cluster: Cluster
     folder: Path
-    gateways: dict[str, NativeGateway] = field(default_factory=dict)
+    broken: Broken | None = None
+    """What is done with a new pod in the place of running it; it returns whether it is done with it."""
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """The running pod of each tenant."""
-    broken: Callable[[str], Any] | None = None
-    """Says of a tenant what to do in the place of starting its gateway: an async function of its name."""
+    """Pods that were taken care of, by name."""
+    gateways: dict[str, NativeGateway] = field(default_factory=dict)
+    """By name of the pod."""
     made: int = 0
-    prepared: dict[str, NativeGateway] = field(default_factory=dict)
-    """Gateways that run already, and get their pod when it is asked for."""
+    """Gateways that were started."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Node]:
+        """Run it while the block runs."""
         task = asyncio.create_task(self._run())
         try:
             yield self
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            for gateway in [*self.gateways.values(), *self.prepared.values()]:
+            for gateway in self.gateways.values():
                 await gateway.kill()
 
     async def _run(self) -> None:
         while True:
-            with contextlib.suppress(ApiError):
-                for name in self.cluster.tokens:
-                    await self._reconcile(name)
+            try:
+                for pod in await self.cluster.list_pods():
+                    await self._sync(pod)
+            except ApiError as error:
+                log.info("the node: %s", error)
             await asyncio.sleep(PAUSE)
 
-    async def _reconcile(self, name: str) -> None:
-        try:
-            wanted = await self.cluster.replicas(name)
-        except ApiRefused:
-            return
-        if wanted and name not in self.pods:
-            await (self.broken(name) if self.broken is not None else self.serve(name))
-        elif not wanted and name in self.pods:
-            await self.remove(name)
+    async def _sync(self, pod: dict[str, Any]) -> None:
+        name = pod["metadata"]["name"]
+        if "deletionTimestamp" in pod["metadata"]:
+            await self._end(name)
+        elif name not in self.pods:
+            self.pods[name] = pod
+            if self.broken is None:
+                await self.run(pod)
+            else:
+                await self.broken(self, pod)
 
-    async def serve(self, name: str) -> None:
-        """Make a tenant's pod and let its gateway run there."""
-        gateway = self.prepared.pop(name, None) or await self.gateway(name)
-        await self.pod(name, gateway.port)
-        self.gateways[name] = gateway
-        await self.status(name, phase="Running", podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}])
+    async def run(self, pod: dict[str, Any]) -> None:
+        """Schedule a pod and run its gateway."""
+        await self.bind(pod)
+        ip = await self.start(pod)
+        await self.status(pod, phase="Running", podIP=ip, podIPs=[{"ip": ip}])
 
-    async def prepare(self, name: str) -> NativeGateway:
-        """Start a tenant's gateway before it is asked for, so that a test measures the fleet and not Python's start."""
-        self.prepared[name] = await self.gateway(name)
-        return self.prepared[name]
+    async def bind(self, pod: dict[str, Any]) -> None:
+        """Give a pod its node, as the scheduler does."""
+        target = {"apiVersion": "v1", "kind": "Node", "name": NODE}
+        body = {"metadata": {"name": pod["metadata"]["name"]}, "target": target}
+        await self.cluster.api.request("POST", self.cluster.path("pods", pod["metadata"]["name"], "binding"), body=body)
 
-    async def gateway(self, name: str) -> NativeGateway:
-        tenant = await self.cluster.get(TENANTS, name)
-        user = identity_user(name, identity_secret(MASTER_KEY, tenant["metadata"]["uid"]))
+    async def start(self, pod: dict[str, Any]) -> str:
+        """Start a pod's gateway and return its address."""
+        self.made += 1
+        tenant = pod["metadata"]["labels"][TENANT_LABEL]
+        uid = (await self.cluster.get(TENANTS, tenant))["metadata"]["uid"]
+        user = identity_user(tenant, identity_secret(MASTER_KEY, uid))
         settings = GatewaySettings(
             user, bind="loopback", trusted_proxies=("127.0.0.1",), allow_loopback=True, runtime="native"
         )
-        overlay = settings.overlay()
-        config = {"gateway": {key: value for key, value in overlay.items() if value is not None}}
-        self.made += 1
-        return await NativeGateway(self.folder / f"{name}-{self.made}", config).start()
+        config = {"gateway": {key: value for key, value in settings.overlay().items() if value is not None}}
+        gateway = NativeGateway(self.folder / pod["metadata"]["name"], config)
+        ip = f"127.{secrets.randbelow(250) + 2}.{secrets.randbelow(250) + 2}.{secrets.randbelow(250) + 2}"
+        self.gateways[pod["metadata"]["name"]] = await gateway.start((ip, GATEWAY_PORT))
+        return ip
 
-    async def pod(self, name: str, port: int = 18789, **spec: Any) -> dict[str, Any]:
-        """Make a tenant's pod and give it a node."""
-        ports = [{"name": "gateway", "containerPort": port}]
-        container = {"name": "gateway", "image": "localhost/gateway:1", "ports": ports}
-        body = {
-            "metadata": {"generateName": f"{child_name(name)}-5d4f9c-", "labels": gateway_labels(name)},
-            "spec": {
-                "containers": [container],
-                "nodeName": "node-1",
-                "automountServiceAccountToken": False,
-                "terminationGracePeriodSeconds": 0,
-                **spec,
-            },
-        }
-        self.pods[name] = await self.cluster.create("pods", body)
-        return self.pods[name]
+    async def status(self, pod: dict[str, Any], **status: Any) -> None:
+        """Say how a pod is, as a kubelet does."""
+        await self.cluster.patch("pods", pod["metadata"]["name"], {"status": status}, "status")
 
-    async def status(self, name: str, **status: Any) -> None:
-        """Say how a tenant's pod is, as a kubelet does."""
-        await self.cluster.patch("pods", self.pods[name]["metadata"]["name"], {"status": status}, "status")
-
-    async def waiting(self, name: str, reason: str, message: str, **more: Any) -> None:
-        """Say that its container waits, and why."""
+    async def waiting(self, pod: dict[str, Any], reason: str, message: str, **more: Any) -> None:
+        """Say that a pod's container waits, and why."""
         state = {"waiting": {"reason": reason, "message": message}}
-        container = {"name": "gateway", "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
-        await self.status(name, phase="Pending", containerStatuses=[{**container, **more}])
+        container = {"name": GATEWAY, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        await self.status(pod, phase="Pending", containerStatuses=[{**container, **more}])
 
-    async def ready(self, name: str) -> None:
-        await self.status(name, conditions=[{"type": "Ready", "status": "True"}])
+    def pod_of(self, tenant: str) -> dict[str, Any]:
+        """Return a tenant's newest pod that was taken care of and still is."""
+        return [pod for pod in self.pods.values() if pod["metadata"]["labels"][TENANT_LABEL] == tenant][-1]
 
-    async def remove(self, name: str) -> None:
-        """End a tenant's pod."""
-        pod = self.pods.pop(name)
-        gateway = self.gateways.pop(name, None)
-        if gateway is not None:
+    async def _end(self, name: str) -> None:
+        if (gateway := self.gateways.pop(name, None)) is not None:
             await gateway.stop()
-        await self.cluster.delete("pods", pod["metadata"]["name"])
+        await self.cluster.delete("pods", name)
+        self.pods.pop(name, None)
+
+
+Broken = Callable[[Node, dict[str, Any]], Awaitable[None]]
 
 
 def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:

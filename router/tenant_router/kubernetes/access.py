@@ -65,7 +65,7 @@ async def _load() -> Configuration:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             file = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-            if not any(Path(part).is_file() for part in file.split(os.pathsep)):
+            if not any(map(os.path.isfile, file.split(os.pathsep))):
                 raise ConfigException(f"there is no file {file}")
             await load_kube_config(  # type: ignore[no-untyped-call]
                 config_file=file, client_configuration=configuration, persist_config=False

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kubernetes_world import Cluster, Line, Node, RunningRouter
+from kubernetes_world import NODE, Cluster, Line, Node, RunningRouter
 
+from cluster.fixtures import Cluster as KubernetesCluster
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
-from tenant_router.kubernetes.errors import ApiRefused
+
+CRDS = Path(__file__).parents[3] / "crds"
+
+
+@pytest.fixture(scope="session")
+def prepared(api_server: KubernetesCluster) -> KubernetesCluster:
+    """The API server with our resources and a node's object, so that nobody collects its pods."""
+    api_server.kubectl("apply", "--server-side", "-f", str(CRDS))
+    api_server.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+    api_server.kubectl.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+    return api_server
 
 
 @pytest.fixture
-async def cluster(api_server: Any, namespace: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+async def cluster(
+    prepared: KubernetesCluster, namespace: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
     """The namespace, as its admin and operator see it, with the template `standard`."""
-    monkeypatch.setenv("KUBECONFIG", str(api_server.kubeconfig))
+    monkeypatch.setenv("KUBECONFIG", str(prepared.kubeconfig))
     api = ApiServer(await ApiAccess.load())
     found = Cluster(api, namespace)
-    try:
-        await found.create("serviceaccounts", {"metadata": {"name": "default"}})
-    except ApiRefused as refused:  # a controller was quicker
-        assert refused.code == 409
     await found.template()
     yield found
     await api.close()

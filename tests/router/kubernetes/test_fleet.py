@@ -30,7 +30,7 @@ async def test_the_first_connection_wakes_the_pod_and_talks_to_it(
     assert await cluster.replicas("ann") == 1
     why = running.why("ann")
     assert why["state"] == "awake"
-    assert why["pod"]["ip"] == "127.0.0.1"
+    assert why["pod"]["ip"].startswith("127.")
     wake = why["lastWake"]
     phases = [wake[name] for name in ("admitted", "patched", "pod", "scheduled", "address", "listening", "ready")]
     assert phases == sorted(phases)
@@ -64,7 +64,7 @@ async def test_a_pod_that_serves_already_is_found_without_a_wake(
     try:
         await hello(second, token)
         assert second.why("ann")["wakes"] == 0
-        await node.ready("ann")
+        await node.status(node.pod_of("ann"), conditions=[{"type": "Ready", "status": "True"}])
         third = await RunningRouter(cluster, await ApiAccess.load()).start()
         assert third.fleet.awake(f"{cluster.namespace}/ann") is not None
         await third.stop()
@@ -80,9 +80,8 @@ async def test_another_pod_is_another_incarnation(cluster: Cluster, node: Node, 
     first = running.fleet.awake(key)
     assert first is not None
     assert running.fleet.ended(first) is None
-    await node.remove("ann")
+    await cluster.delete("pods", node.pod_of("ann")["metadata"]["name"])
     await eventually(lambda: running.fleet.ended(first), 5, "the first pod has ended")
-    await eventually(lambda: "ann" in node.gateways, 10, "the controllers have made another")
     await hello(running, token)
     second = running.fleet.awake(key)
     assert second is not None

@@ -144,19 +144,20 @@ async def test_a_router_that_is_killed_in_a_wake_loses_nothing_but_its_sockets(
     token = await cluster.tenant("ann")
     first = await (await replicas.start()).ready()
 
-    async def slow(name: str) -> None:
-        gateway = node.gateways[name] = await node.gateway(name)
-        await node.pod(name, gateway.port)
+    async def slow(node: Node, pod: dict[str, Any]) -> None:
+        await node.bind(pod)
 
     node.broken = slow
     client = await Client.open(first)
     held = asyncio.create_task(client.hello(token))
-    await eventually(lambda: "ann" in node.pods, 10, "the wake is under way")
+    await eventually(lambda: node.pods, 10, "the wake is under way")
     first.process.kill()
     await asyncio.gather(held, return_exceptions=True)
     assert held.exception() is not None
     # The kubelet has gone on all the while; now the pod has an address.
-    await node.status("ann", phase="Running", podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}])
+    pod = node.pod_of("ann")
+    ip = await node.start(pod)
+    await node.status(pod, phase="Running", podIP=ip, podIPs=[{"ip": ip}])
     second = await (await replicas.start()).ready()
     again = await Client.open(second)
     answer = await again.hello(token)

@@ -4,75 +4,56 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
-from kubernetes_world import Cluster, Node, RunningRouter, hello, known
+from kubernetes_world import Broken, Cluster, Node, RunningRouter, hello, known
 from router_world import Client
 
 from deadlines import eventually
 from tenant_api.kubernetes_names import TENANTS, child_name
-from tenant_router.kubernetes.errors import ApiRefused
+from tenant_router.kubernetes.access import ApiAccess
 
 pytestmark = pytest.mark.cluster
 
-Break = Callable[[Cluster, Node, str], Awaitable[None]]
+
+async def image(node: Node, pod: dict[str, Any]) -> None:
+    await node.bind(pod)
+    text = 'Container image "localhost/gateway:1" is not present with pull policy of Never'
+    await node.waiting(pod, "ErrImageNeverPull", text)
 
 
-async def quota(cluster: Cluster, node: Node, name: str) -> None:
-    """What the ReplicaSet controller does when a real ResourceQuota refuses its pod."""
-    try:
-        await node.pod(name)
-    except ApiRefused as refused:
-        await cluster.warn(
-            "ReplicaSet", f"{child_name(name)}-5d4f9c", "FailedCreate", f"Error creating: {refused.message}"
-        )
-        node.pods[name] = {}
-    else:
-        raise AssertionError("the quota did not refuse")
+async def no_node(node: Node, pod: dict[str, Any]) -> None:
+    await unschedulable(node, pod, "0/1 nodes are available: 1 Insufficient memory.")
 
 
-async def image(cluster: Cluster, node: Node, name: str) -> None:
-    await node.pod(name)
-    await node.waiting(
-        name, "ErrImageNeverPull", 'Container image "localhost/none:1" is not present with pull policy of Never'
-    )
+async def claim(node: Node, pod: dict[str, Any]) -> None:
+    await unschedulable(node, pod, "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.")
+    text = 'storageclass "fast" not found'
+    await node.cluster.warn("PersistentVolumeClaim", child_name("ann"), "ProvisioningFailed", text)
 
 
-async def no_node(cluster: Cluster, node: Node, name: str) -> None:
-    await node.pod(name, nodeName=None)
-    text = "0/1 nodes are available: 1 Insufficient memory."
+async def unschedulable(node: Node, pod: dict[str, Any], text: str) -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
-    await node.status(name, conditions=[condition])
+    await node.status(pod, conditions=[condition])
 
 
-async def claim(cluster: Cluster, node: Node, name: str) -> None:
-    await node.pod(name, nodeName=None)
-    text = "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims."
-    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": text}
-    await node.status(name, conditions=[condition])
-    await cluster.warn("PersistentVolumeClaim", child_name(name), "ProvisioningFailed", 'storageclass "fast" not found')
-
-
-async def mount(cluster: Cluster, node: Node, name: str) -> None:
-    pod = await node.pod(name)
+async def mount(node: Node, pod: dict[str, Any]) -> None:
+    await node.bind(pod)
     text = 'MountVolume.SetUp failed for volume "config" : secret "openclaw-ann" not found'
-    await cluster.warn("Pod", pod["metadata"]["name"], "FailedMount", text, pod["metadata"]["uid"])
+    await node.cluster.warn("Pod", pod["metadata"]["name"], "FailedMount", text, pod["metadata"]["uid"])
 
 
-async def crash(cluster: Cluster, node: Node, name: str) -> None:
-    await node.pod(name)
+async def crash(node: Node, pod: dict[str, Any]) -> None:
+    await node.bind(pod)
     last = {"terminated": {"exitCode": 78, "reason": "Error", "message": "bad config"}}
-    await node.status(name, podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}])
-    await node.waiting(
-        name, "CrashLoopBackOff", "back-off 10s restarting failed container", restartCount=2, lastState=last
-    )
+    await node.status(pod, podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}])
+    await node.waiting(pod, "CrashLoopBackOff", "back-off 10s", restartCount=2, lastState=last)
 
 
 @pytest.mark.parametrize(
     ("broken", "cause", "words", "within"),
     [
-        (quota, "quota", "exceeded quota: small", 3.0),
         (image, "image", "ErrImageNeverPull", 3.0),
         (no_node, "no_node", "Insufficient memory", 6.0),
         (claim, "volume", 'storageclass "fast" not found', 6.0),
@@ -81,13 +62,24 @@ async def crash(cluster: Cluster, node: Node, name: str) -> None:
     ],
 )
 async def test_it_fails_fast_in_the_clusters_words_and_recovers(
-    cluster: Cluster, node: Node, running: RunningRouter, broken: Break, cause: str, words: str, within: float
+    cluster: Cluster, node: Node, running: RunningRouter, broken: Broken, cause: str, words: str, within: float
 ) -> None:
-    if broken is quota:
-        await cluster.quota("small", pods=0)
     token = await cluster.tenant("ann")
     await known(running, cluster, "ann")
-    node.broken = lambda name: broken(cluster, node, name)
+    node.broken = broken
+    held = await failing(running, token, cause, words, within)
+    # Mended while the client is still held: it gets its hello.
+    node.broken = None
+    await cluster.delete("pods", node.pod_of("ann")["metadata"]["name"])
+    answer = await held
+    assert answer["ok"], answer
+    assert running.why("ann")["state"] == "awake"
+
+
+async def failing(
+    running: RunningRouter, token: str, cause: str, words: str, within: float
+) -> asyncio.Task[dict[str, Any]]:
+    """Connect, see the wake fail within some seconds for the right reason while the client is held; return its answer to be."""
     client = await Client.open(running)
     begun = time.monotonic()
     held = asyncio.create_task(client.hello(token))
@@ -98,16 +90,36 @@ async def test_it_fails_fast_in_the_clusters_words_and_recovers(
     assert running.failures(cause) >= 1
     assert running.why("ann")["state"] == "failed"
     assert not held.done()
-    # Mended while the client is still held: it gets its hello.
-    node.broken = None
-    if broken is quota:
-        await cluster.delete("resourcequotas", "small")
-        node.pods.clear()
-    else:
-        await node.remove("ann")
+    return held
+
+
+async def test_an_exceeded_quota_is_told_by_the_replica_sets_events(
+    cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    await cluster.quota("small", pods=0)
+    token = await cluster.tenant("ann")
+    await known(running, cluster, "ann")
+    held = await failing(running, token, "quota", "exceeded quota: small", 3.0)
+    # Another client of a router that was started since hears it too: the Deployment stands at 1 replica, nothing new happens.
+    second = await RunningRouter(cluster, await ApiAccess.load()).start()
+    try:
+        other = await failing(second, token, "quota", "exceeded quota: small", 6.0)
+        other.cancel()
+    finally:
+        await second.stop()
+    await cluster.delete("resourcequotas", "small")
+    # The ReplicaSet tries again in its own time; a wake is there at once when the operator's 0 was in between.
+    await cluster.scale("ann", 0)
     answer = await held
     assert answer["ok"], answer
-    assert running.why("ann")["state"] == "awake"
+
+
+async def test_a_pod_that_admission_refuses_is_told(cluster: Cluster, node: Node, running: RunningRouter) -> None:
+    token = await cluster.tenant("ann", provisioned=False)
+    await cluster.deployment("ann", allowPrivilegeEscalation=True)
+    await known(running, cluster, "ann")
+    held = await failing(running, token, "pod_refused", "violates PodSecurity", 3.0)
+    held.cancel()
 
 
 async def test_a_tenant_that_is_not_provisioned_yet_says_so_and_is_served_once_it_is(
@@ -131,9 +143,8 @@ async def test_a_client_that_is_held_too_long_hears_not_yet_and_the_wake_goes_on
     token = await cluster.tenant("ann")
     await known(running, cluster, "ann")
 
-    async def slow(name: str) -> None:
-        if name not in node.pods:
-            await node.pod(name)
+    async def slow(node: Node, pod: dict[str, Any]) -> None:
+        await node.bind(pod)
 
     node.broken = slow
     client = await Client.open(running)
@@ -141,8 +152,9 @@ async def test_a_client_that_is_held_too_long_hears_not_yet_and_the_wake_goes_on
     answer = await client.hello(token, client=probe)
     assert answer["error"]["details"]["reason"] == "startup-sidecars"
     assert running.why("ann")["waking"]
-    node.broken = None
-    await node.remove("ann")
+    pod = node.pod_of("ann")
+    ip = await node.start(pod)
+    await node.status(pod, phase="Running", podIP=ip, podIPs=[{"ip": ip}])
     await hello(running, token)
     assert running.why("ann")["wakes"] == 1
 
@@ -151,9 +163,11 @@ async def test_a_wake_that_gets_no_pod_at_all_ends_with_a_reason(cluster: Cluste
     await cluster.template_wake("3s")
     token = await cluster.tenant("ann")
     await known(running, cluster, "ann")
+    key = f"{cluster.namespace}/ann"
+    await eventually(lambda: running.fleet.record(key).wake_timeout == 3.0, 5)  # type: ignore[union-attr]
     client = await Client.open(running)
     held = asyncio.create_task(client.hello(token))
     failure = await eventually(lambda: running.why("ann")["lastFailure"], 6)
     assert failure["cause"] == "timeout"
-    assert "no pod was made within 3 s" in failure["text"]
+    assert "got no address (Pending) within 3 s" in failure["text"]
     held.cancel()
