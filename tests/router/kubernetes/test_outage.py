@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import time
 
 import pytest
 from kubernetes_world import Cluster, Line, Node, RunningRouter, hello, known
 from router_world import Client
 
+from cluster.fixtures import Cluster as KubernetesCluster
 from deadlines import eventually
 
 pytestmark = pytest.mark.cluster
+
+log = logging.getLogger(__name__)
 
 
 async def test_live_sessions_and_awake_tenants_do_not_notice(
@@ -72,3 +78,43 @@ async def test_a_wake_gives_up_at_its_limit_and_says_what_was_missing(
     failure = await eventually(lambda: distant.why("ann")["lastFailure"], 5)
     assert failure["cause"] == "api_unreachable"
     held.cancel()
+
+
+OUTAGE = float(os.environ.get("OUTAGE_SECONDS", "8"))
+"""Seconds that the API server is stopped; 60 were tried by hand."""
+
+
+async def test_the_api_server_is_stopped_during_live_sessions(
+    prepared: KubernetesCluster, cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    live, asleep = await cluster.tenant("ann"), await cluster.tenant("ben")
+    await known(running, cluster, "ben")
+    client = await hello(running, live)
+    await asyncio.to_thread(prepared.stop, "apiserver")
+    try:
+        await eventually(lambda: not running.why("ann")["api"]["upToDate"], 10)
+        begun = time.monotonic()
+        waiting = asyncio.create_task(connect_until_served(running, asleep))
+        while time.monotonic() - begun < OUTAGE:
+            assert (await client.call("sessions.list"))["ok"]
+            assert (await (await hello(running, live)).call("sessions.list"))["ok"]
+            await asyncio.sleep(0.5)
+        assert not waiting.done()
+    finally:
+        await asyncio.to_thread(prepared.start, "apiserver")
+    back = time.monotonic()
+    await asyncio.wait_for(waiting, 30)
+    log.warning("served %.1f s after the API server was back", time.monotonic() - back)
+    assert (await client.call("sessions.list"))["ok"]
+    await eventually(lambda: running.why("ann")["api"]["upToDate"], 10)
+
+
+async def connect_until_served(running: RunningRouter, token: str) -> None:
+    """Do as every client of OpenClaw does: come back when it hears "not yet"."""
+    while True:
+        client = await Client.open(running)
+        answer = await client.hello(token)
+        if answer["ok"]:
+            return
+        assert answer["error"]["details"]["reason"] == "startup-sidecars"
+        await client.closed()
