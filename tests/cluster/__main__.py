@@ -12,9 +12,8 @@ from .errors import ClusterError
 from .images.builder import Builder, Dockerfile
 from .layout import Layout, Level
 from .progress import Progress
+from .providers import DEFAULT_NAME, provider
 from .scratch import ScratchCluster
-
-DEFAULT_NAME = "scratch"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -68,9 +67,9 @@ def show(cluster: ScratchCluster) -> int:
     return 0
 
 
-def environment(cluster: ScratchCluster, layout: Layout) -> str:
+def environment(kubeconfig: Path, layout: Layout) -> str:
     """Shell words that make a terminal's kubectl and helm talk to this cluster."""
-    return f"export KUBECONFIG={cluster.instance.kubeconfig}\nexport PATH={layout.bin}:$PATH"
+    return f"export KUBECONFIG={kubeconfig}\nexport PATH={layout.bin}:$PATH"
 
 
 def run(options: argparse.Namespace) -> int:
@@ -78,15 +77,20 @@ def run(options: argparse.Namespace) -> int:
     cluster = ScratchCluster(layout, options.name, Progress())
     match options.command:
         case "up":
-            cluster.up(options.level, not options.no_controllers)
-            print(environment(cluster, layout))
+            if options.level == Level.NODE:
+                chosen = provider(Progress(), options.name)
+                chosen.up()
+                print(environment(chosen.kubectl.kubeconfig, layout))
+            else:
+                cluster.up(options.level, not options.no_controllers)
+                print(environment(cluster.instance.kubeconfig, layout))
         case "down":
-            stopped = cluster.down(options.wipe)
+            stopped = (cluster if cluster.exists else provider(Progress(), options.name)).down(options.wipe)
             print(f"stopped: {', '.join(stopped)}" if stopped else f"{cluster.instance.name}: nothing was running")
         case "status":
             return show(cluster)
         case "env":
-            print(environment(cluster, layout))
+            print(environment(cluster.instance.kubeconfig, layout))
         case "stop":
             cluster.stop(options.component)
         case "start":

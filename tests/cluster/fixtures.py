@@ -15,6 +15,7 @@ from .errors import ClusterError
 from .kubectl import Kubectl
 from .layout import Layout, Level
 from .progress import Progress
+from .providers import Provider, Scratch, provider
 from .scratch import ScratchCluster
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -29,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if CLUSTER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.cluster)
+            if "node_cluster" in item.fixturenames:  # type: ignore[attr-defined]
+                item.add_marker(pytest.mark.node)
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
 
@@ -43,6 +46,8 @@ class Cluster:
     """`kubectl("get", "pods", "-A")` returns what was printed, CommandFailed carries kubectl's words; see kubectl.py."""
     scratch: ScratchCluster | None = None
     """Its parts, to stop and start them; None where the cluster is not ours."""
+    provider: Provider | None = None
+    """Loads images; None for an API server without a node."""
 
     @property
     def url(self) -> str:
@@ -102,6 +107,33 @@ def make_namespace(cluster: Cluster) -> str:
     cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
     cluster.kubectl("wait", "-n", name, "--for=create", "serviceaccount/default", "--timeout=30s")
     return name
+
+
+@pytest.fixture(scope="session")
+def node_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster that CLUSTER means, with pods. What ran before keeps running; a scratch one of ours is taken down.
+
+    One a machine: make namespaces of your own (`node_namespace`), and remove what you make outside of them.
+    """
+    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    chosen = provider(Progress(lambda text: terminal.write_line(f"  cluster: {text}")))
+    scratch = chosen.cluster if isinstance(chosen, Scratch) else None
+    found_running = scratch is not None and scratch.status() is not None
+    with capture.global_and_fixture_disabled():
+        terminal.write_line("")
+        chosen.up()
+    yield Cluster(chosen.kubectl.kubeconfig, chosen.kubectl, scratch, chosen)
+    if scratch and not found_running:
+        scratch.down()
+
+
+@pytest.fixture
+def node_namespace(node_cluster: Cluster) -> Iterator[str]:
+    """A fresh namespace of `node_cluster`, gone after the test with all that is in it."""
+    name = make_namespace(node_cluster)
+    yield name
+    node_cluster.kubectl("delete", "namespace", name, "--timeout=60s", timeout=65)
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ PROGRAMS = (
     Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", 61),
     Program("coredns", "coredns", "github.com/coredns/coredns", 118),
     Program("pause", "pause", ".", 2),
+    Program("kind", "kind", "sigs.k8s.io/kind", 8),
 )
 
 

@@ -44,6 +44,11 @@ class ScratchCluster:
     def kubectl(self) -> Kubectl:
         return Kubectl(str(self._layout.program("kubectl")), self.instance.kubeconfig)
 
+    @property
+    def exists(self) -> bool:
+        """Whether it was ever brought up, and not wiped since."""
+        return self._saved() is not None
+
     def up(self, level: Level, controllers: bool = True) -> None:
         """Build what is missing and start what does not run. Raises ClusterError; what runs then keeps running."""
         self.instance.make_directories()

@@ -1,0 +1,214 @@
+"""Which cluster: CLUSTER=existing (KUBECONFIG says which), kind (needs Docker), or scratch (makes its own).
+
+All three are brought up, given images and left in the same words. Unset, it is kind where Docker answers, else scratch.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from .errors import ClusterError
+from .gotools import GoTools
+from .images import base
+from .images.builder import Builder, Dockerfile
+from .kubectl import Kubectl
+from .layout import STORAGE_CLASS, Layout, Level
+from .programs import find, need, run
+from .progress import Progress
+from .scratch import ScratchCluster
+
+DEFAULT_NAME = "scratch"
+KIND_NAME = "openclaw-tenancy"
+KIND_SECONDS = 600.0
+BUILD_SECONDS = 1800.0
+DOCKER_SECONDS = 20.0
+PUBLIC_PYTHON = "python:3.13-slim"
+
+
+class Choice(StrEnum):
+    """The values of CLUSTER."""
+
+    EXISTING = "existing"
+    KIND = "kind"
+    SCRATCH = "scratch"
+
+
+def choice() -> Choice:
+    """What CLUSTER says; ClusterError for a word it does not know."""
+    if word := os.environ.get("CLUSTER"):
+        try:
+            return Choice(word)
+        except ValueError:
+            raise ClusterError(f"CLUSTER={word} is unknown", f"one of: {', '.join(Choice)}") from None
+    return Choice.KIND if docker_answers() else Choice.SCRATCH
+
+
+def docker_answers() -> bool:
+    """Whether there is a Docker daemon; the client alone is no use."""
+    if not find("docker"):
+        return False
+    done = subprocess.run(["docker", "version"], capture_output=True, timeout=DOCKER_SECONDS, check=False)
+    return done.returncode == 0
+
+
+class Provider(Protocol):
+    """A cluster that runs pods."""
+
+    storage_class: str | None
+    """Its volumes can be cloned; None: what the cluster has as its default, which may not be able to."""
+    python_image: str
+    """An image with `python3`, present once `up` has returned or pulled by the cluster itself."""
+
+    @property
+    def kubectl(self) -> Kubectl: ...
+
+    def up(self) -> None:
+        """Bring it up, or say why not (ClusterError). What runs already is left alone."""
+        ...
+
+    def down(self, wipe: bool = False) -> list[str]:
+        """Take down what `up` brought; returns the names of what was stopped."""
+        ...
+
+    def load(self, images: Sequence[Dockerfile]) -> list[str]:
+        """Build images and have them where pods find them; returns the names for the pods."""
+        ...
+
+
+class Scratch:
+    """Our own."""
+
+    storage_class: str | None = STORAGE_CLASS
+    python_image = base.NAME
+
+    def __init__(self, layout: Layout, progress: Progress, name: str = DEFAULT_NAME) -> None:
+        self.cluster = ScratchCluster(layout, name, progress)
+        self._layout = layout
+        self._progress = progress
+
+    @property
+    def kubectl(self) -> Kubectl:
+        return self.cluster.kubectl
+
+    def up(self) -> None:
+        self.cluster.up(Level.NODE)
+        self.cluster.node.images.load(base.ensure(self._layout, self._progress), base.NAME)
+
+    def down(self, wipe: bool = False) -> list[str]:
+        return self.cluster.down(wipe)
+
+    def load(self, images: Sequence[Dockerfile]) -> list[str]:
+        builder = Builder(self._layout, self._progress)
+        for image in images:
+            self.cluster.node.images.load(builder.build(image), image.tag)
+        return [image.tag for image in images]
+
+
+class Kind:
+    """Kubernetes in Docker, by the kind command: ours, at the version that tools/kind pins."""
+
+    storage_class: str | None = None
+    python_image = PUBLIC_PYTHON
+
+    def __init__(self, layout: Layout, progress: Progress) -> None:
+        self._layout = layout
+        self._progress = progress
+        self._kubeconfig = layout.root / "kind.kubeconfig"
+
+    @property
+    def kubectl(self) -> Kubectl:
+        return Kubectl(str(self._layout.program("kubectl")), self._kubeconfig)
+
+    def up(self) -> None:
+        if not docker_answers():
+            raise ClusterError("CLUSTER=kind needs Docker, and `docker version` fails", "start it, or CLUSTER=scratch")
+        GoTools(self._layout, self._progress).ensure(("kind", "kubectl", "helm"))
+        if KIND_NAME in self._kind("get", "clusters").split():
+            self._kind("export", "kubeconfig", "--name", KIND_NAME, "--kubeconfig", str(self._kubeconfig))
+            return
+        with self._progress.step("kind create cluster", announce=True):
+            self._kind(
+                "create", "cluster", "--name", KIND_NAME, "--kubeconfig", str(self._kubeconfig), "--wait", "120s"
+            )
+
+    def down(self, wipe: bool = False) -> list[str]:
+        if not self._layout.program("kind").exists() or KIND_NAME not in self._kind("get", "clusters").split():
+            return []
+        self._kind("delete", "cluster", "--name", KIND_NAME)
+        return [KIND_NAME]
+
+    def load(self, images: Sequence[Dockerfile]) -> list[str]:
+        for image in images:
+            with self._progress.step(f"image {image.tag}", announce=True):
+                docker_build(image, image.tag)
+                self._kind("load", "docker-image", "--name", KIND_NAME, image.tag)
+        return [image.tag for image in images]
+
+    def _kind(self, *words: str) -> str:
+        return run([self._layout.program("kind"), *words], timeout=KIND_SECONDS)
+
+
+class Existing:
+    """The cluster that KUBECONFIG names. CLUSTER_REGISTRY is where its nodes pull from and Docker here may push to."""
+
+    python_image = PUBLIC_PYTHON
+
+    def __init__(self, layout: Layout, progress: Progress) -> None:
+        self._layout = layout
+        self._progress = progress
+        self.storage_class: str | None = os.environ.get("CLUSTER_STORAGE_CLASS")
+
+    @property
+    def kubectl(self) -> Kubectl:
+        default = Path.home() / ".kube" / "config"
+        program = find("kubectl") or str(self._layout.program("kubectl"))
+        return Kubectl(program, Path(os.environ.get("KUBECONFIG") or default))
+
+    def up(self) -> None:
+        if not find("kubectl"):
+            GoTools(self._layout, self._progress).ensure(("kubectl",))
+        self.kubectl("get", "--raw", "/readyz")
+
+    def down(self, wipe: bool = False) -> list[str]:
+        return []  # not ours
+
+    def load(self, images: Sequence[Dockerfile]) -> list[str]:
+        registry = os.environ.get("CLUSTER_REGISTRY")
+        if not registry:
+            raise ClusterError("the images must come from somewhere", "set CLUSTER_REGISTRY, for example to HOST/PATH")
+        names = []
+        for image in images:
+            name = f"{registry}/{image.tag.removeprefix('localhost/')}"
+            with self._progress.step(f"image {name}", announce=True):
+                docker_build(image, name)
+                run([need("docker", "install Docker"), "push", "--quiet", name], timeout=BUILD_SECONDS)
+            names.append(name)
+        return names
+
+
+def docker_build(image: Dockerfile, name: str) -> None:
+    """`docker build` of a stage under a name."""
+    options = [
+        *(word for key, value in image.args.items() for word in ("--build-arg", f"{key}={value}")),
+        *(["--file", str(image.file)] if image.file else []),
+        *(["--target", image.target] if image.target else []),
+    ]
+    docker = need("docker", "install Docker")
+    run([docker, "build", "--quiet", "--tag", name, *options, str(image.context)], timeout=BUILD_SECONDS)
+
+
+def provider(progress: Progress, name: str = DEFAULT_NAME) -> Provider:
+    """The cluster that CLUSTER means; `name` is for a scratch cluster."""
+    layout = Layout.default()
+    match choice():
+        case Choice.EXISTING:
+            return Existing(layout, progress)
+        case Choice.KIND:
+            return Kind(layout, progress)
+        case Choice.SCRATCH:
+            return Scratch(layout, progress, name)
