@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 STAMP := .venv/.setup-done
 SOURCES := protocol api router operator gateway local command tests benchmarks
 
-.PHONY: help setup runtime test demo lint format bench constraints clean
+.PHONY: help setup runtime test demo lint format bench crds constraints clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -53,6 +53,9 @@ format: setup ## ruff format and its safe fixes
 
 bench: setup ## every benchmark, one after the other (`python benchmarks/NAME.py --json FILE` runs one)
 	@for program in benchmarks/*.py; do echo "== $$program"; $(BIN)/python "$$program"; done
+
+crds: setup ## write the CRDs anew from the models (crds/, and the chart's copy)
+	@$(BIN)/python -m tenant_api.crd crds charts/openclaw-tenancy/files/crds
 
 constraints: setup ## pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade \
