@@ -32,7 +32,7 @@ take 10-60 ms, a wake 30-300 ms."""
 
 async def sleep_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str, Any]:
     """Send one message a round at a random instant around a suspend."""
-    dice = random.Random(seed)  # noqa: S311
+    dice = random.Random(seed)
     talker = Talker(machine.url, "anna")
     await talker.connect()
     await talker.call("sessions.subscribe")
@@ -73,7 +73,7 @@ async def sleep_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str,
 
 async def kill_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str, Any]:
     """Kill the gateway at a random instant around a message."""
-    dice = random.Random(seed)  # noqa: S311
+    dice = random.Random(seed)
     talker = Talker(machine.url, "anna")
     await talker.connect()
     kills = 0
@@ -85,13 +85,13 @@ async def kill_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str, 
             if pid is None:
                 return 0
             os.kill(pid, signal.SIGKILL)
-            machine.fleet._lives["anna"].backoff.reset()  # noqa: SLF001 - an operator's kills are no crash loop
+            machine.fleet._lives["anna"].backoff.reset()
             return 1
 
         killing = asyncio.ensure_future(kill())
         await talker.say(f"kill {number} of {rounds}")
         kills += await killing
-        machine.fleet._lives["anna"].backoff.reset()  # noqa: SLF001
+        machine.fleet._lives["anna"].backoff.reset()
     told = Counter(text for role, text in await talker.messages() if role == "user")
     await talker.close()
     return {
@@ -123,7 +123,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--runtime", choices=("native", "openclaw"), default="native")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))  # noqa: S311
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=RelayLoop) as runner:
         report = runner.run(run(options.rounds, options.kills, options.runtime, options.seed))

@@ -49,7 +49,7 @@ class OneMachine:
 
     async def sleep(self, name: str) -> Later | None:
         """Try to put a tenant to sleep as its fleet would when it is idle; None: it sleeps."""
-        return await put_to_sleep(self.router.suspends, self.fleet._lives[name], self.runtime, "a benchmark")  # noqa: SLF001
+        return await put_to_sleep(self.router.suspends, self.fleet._lives[name], self.runtime, "a benchmark")
 
     def pid(self, name: str) -> int | None:
         """Return the process of a tenant's gateway."""
@@ -63,7 +63,12 @@ async def one_machine(
     """Run it while the block runs. A tenant's token is `token-NAME`."""
     directory = root / "tenants"
     directory.mkdir()
-    spec: dict[str, Any] = {"version": "1", "runtime": runtime, "config": CONFIG % llm.base_url, "idle": {"timeout": idle}}
+    spec: dict[str, Any] = {
+        "version": "1",
+        "runtime": runtime,
+        "config": CONFIG % llm.base_url,
+        "idle": {"timeout": idle},
+    }
     spec["wake"] = {"timeout": "90s"}
     template = {"apiVersion": API, "kind": "TenantTemplate", "metadata": {"name": "standard"}, "spec": spec}
     (directory / "template.json").write_text(json.dumps(template))

@@ -270,6 +270,15 @@ class Live:
             elif connection.away is not None:
                 connection.away.goodbye(_revoked())
 
+    def everyone(self) -> list[Connection]:
+        """Return all connections."""
+        return [connection for there in self._connections.values() for connection in there]
+
+    def let_go(self, connection: Connection) -> None:
+        """Have a relayed client connect anew, to another router."""
+        if connection.pair is not None:
+            self._goodbye(connection.pair, restarting())
+
     def tell_shutdown(self) -> None:
         """Tell every client that the router ends."""
         words = _shutdown({"reason": "gateway stopping"})

@@ -15,10 +15,11 @@ from .fleet import Fleet, GatewayAddress
 from .http.front import HttpFront
 from .limits import AuthFailures, RequestRate
 from .listener import Listener, listening_socket
-from .live import Live
+from .live import GOODBYE_SECONDS, Live, restarting
 from .loop import running_selector
 from .metrics import RouterMetrics
 from .opening import Opening
+from .park.handover import hand_over
 from .park.lot import Lot
 from .settings import MAX_OPENING, RouterSettings
 from .suspend.conversation import Suspends
@@ -115,12 +116,19 @@ class Router:
             self.metrics.opening.set(len(self._openings))
 
     async def drain(self) -> None:
-        """End as upstream ends on SIGTERM: accept no more, tell the clients (`shutdown`, 1012), drop the rest at the deadline."""
+        """End as upstream ends on SIGTERM: accept no more, tell the clients (`shutdown`, 1012), drop the rest at the deadline.
+
+        With `handover`, those who are quiet are told a few at a time, and the others when they are or shortly before it.
+        """
         self.draining = True
         if self._listener is not None:
             self._listener.close()
         deadline = time.monotonic() + self.settings.drain_timeout
+        if self.settings.handover > 0:
+            await hand_over(self, self.settings.handover, deadline - GOODBYE_SECONDS)
         self.live.tell_shutdown()
+        for parked in self.lot.all():
+            parked.goodbye(restarting())
         await self.http.drain(deadline)
         while (self.live.connections or self._openings) and time.monotonic() < deadline:
             await asyncio.sleep(0.02)

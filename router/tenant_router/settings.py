@@ -34,6 +34,9 @@ class RouterSettings:
     """Folder of the Control UI's static files; None: not served."""
     drain_timeout: float = 30.0
     """Seconds from SIGTERM until connections that did not end are dropped."""
+    handover: float = 0.0
+    """Seconds of them over which quiet clients are told to connect anew, to another replica; 0: there is none, all are told at
+    once."""
     max_concurrent_wakes: int = 8
     """Wakes that run at once; the rest wait in the fair queue."""
     max_queued_wakes: int = 1000

@@ -29,6 +29,10 @@ class Gateway:
         self.headers: list[dict[str, str]] = []
         self.server: Server | None = None
         self.live: set[ServerConnection] = set()
+        self.features: list[str] = []
+        self.answers: dict[str, Any] = {}
+        """What methods are answered that do not echo."""
+        self.requests: list[tuple[str, Any]] = []
 
     async def start(self) -> GatewayAddress:
         self.server = await serve(
@@ -65,6 +69,7 @@ class Gateway:
         payload = {
             "type": "hello-ok",
             "protocol": 4,
+            "features": {"methods": self.features},
             "snapshot": snapshot,
             "auth": {"deviceToken": "secret-device-token"},
         }
@@ -75,9 +80,10 @@ class Gateway:
         try:
             async for message in ws:
                 request = json.loads(message)
-                await ws.send(
-                    json.dumps({"type": "res", "id": request["id"], "ok": True, "payload": request.get("params")})
-                )
+                method, params = request["method"], request.get("params")
+                self.requests.append((method, params))
+                payload = self.answers.get(method, params)
+                await ws.send(json.dumps({"type": "res", "id": request["id"], "ok": True, "payload": payload}))
         finally:
             self.live.discard(ws)
 
@@ -95,6 +101,8 @@ class TestFleet:
     addresses: dict[str, GatewayAddress] = field(default_factory=dict)
     starts: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     given_up: list[str] = field(default_factory=list)
+    features: list[str] = field(default_factory=list)
+    """What the gateways from now on say that they can do."""
 
     def add(self, key: str, token: str, **fields: Any) -> None:
         expires_at = fields.pop("expires_at", None)
@@ -117,6 +125,7 @@ class TestFleet:
         if self.never_listens:
             return GatewayAddress("127.0.0.1", 9, "never", "nobody")
         gateway = self.gateways[key] = Gateway(f"user-of-{key}")
+        gateway.features = list(self.features)
         return await gateway.start()
 
     def ended(self, address: GatewayAddress) -> str | None:

@@ -11,6 +11,7 @@ plus one. Starting anew at 1 is none; a number left out within one connection is
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Final
 
@@ -22,11 +23,14 @@ from .noted import SUBSCRIBES, Noted
 
 OWN: Final = "openclaw-tenancy-router:"
 """Ids of requests that the router makes on a client's leg begin so; no client sees the answers."""
-_OWN_RESPONSE: Final = b'{"type":"res","id":"openclaw-tenancy-router:'
+_BEGINNING: Final = re.compile(
+    rb'\{\s*"type"\s*:\s*"(?:event"\s*,\s*"event"\s*:\s*"(gateway\.suspension|shutdown)"'
+    rb'|(res)"\s*,\s*"id"\s*:\s*"openclaw-tenancy-router:)'
+)
+"""What a gateway's message begins with that is not for the client; all gateways write these members first."""
 USUAL: Final = tuple((method, b"{}") for method in ("health", "status", "system-presence"))
 """Polls that are learned even of a client that has not sent them yet."""
-_SUSPENSION: Final = b'{"type":"event","event":"gateway.suspension"'
-_SHUTDOWN: Final = b'{"type":"event","event":"shutdown"'
+_RESPONSE: Final = re.compile(rb'\{\s*"type"\s*:\s*"res"')
 _GOING: Final = (1001, 1012)
 """Close codes of a gateway that ends; any other is about this client (4001: its token was changed)."""
 MAX_LOOK: Final = 64 * 1024
@@ -174,13 +178,15 @@ class Machine:
         opcode = cut.opcode
         if opcode == TEXT and cut.whole:
             payload = cut.payload
-            if payload.startswith(_OWN_RESPONSE):
+            found = _BEGINNING.match(payload)
+            what = found and (found[1] or found[2])
+            if what == b"res":
                 self._answered(payload)
                 return b""
-            if payload.startswith(_SHUTDOWN):
+            if what == b"shutdown":
                 self.shutdown = True
                 return b""
-            if payload.startswith(_SUSPENSION) and self.phase is Phase.PARKING:
+            if what == b"gateway.suspension" and self.phase is Phase.PARKING:
                 # Kept with all that follows, in order and numbered as it is, in case that the gateway goes on after all.
                 self._withheld.append(cut.raw)
                 return b""
@@ -229,7 +235,7 @@ class Machine:
 
     def park(self) -> bytes:
         """The gateway is gone. Return what the client gets: answers that were on their way, and a tick."""
-        responses = [raw for raw in self._withheld if Cut(raw).payload.startswith(b'{"type":"res"')]
+        responses = [raw for raw in self._withheld if _RESPONSE.match(Cut(raw).payload)]
         self._withheld.clear()
         self._asked.clear()
         self._gateway = None

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 28.0
-"""Seconds for all of it: official clients give a request up after 30 (openclaw-protocol 3.4)."""
+PATIENCE = 15.0
+"""Seconds for all of it beyond one wake's timeout. A client may have given its request up by then (official ones after 30 s) and
+yet gets what comes of it, as from any slow gateway; closing would lose the request."""
 SUBSCRIBING = 5.0
 """Seconds for the answers to the subscriptions; a gateway that has just started is slow."""
 OTHERS = 0.5
@@ -40,7 +41,7 @@ async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> N
     """Do it, or let the client go with 1012, after which it connects anew by itself."""
     began = time.monotonic()
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(parked.connection.match.tenant.wake_timeout + PATIENCE):
             leg = await _leg(router, parked, reason)
             await _restore(router, lot, parked, leg)
     except TimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -101,7 +102,9 @@ class Control:
             self._reader.feed(await self._wire.recv())
 
     def close(self) -> None:
-        """Close it."""
+        """Close it, with a close frame if there is room for one."""
+        with contextlib.suppress(OSError):
+            self._wire.sock.send(self._reader.close(1000, ""))
         self._wire.close()
 
 
