@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import ClusterError
-from .images.builder import Builder, Dockerfile
+from .images.ours import TARGETS, ours
 from .layout import Layout, Level
 from .progress import Progress
 from .providers import DEFAULT_NAME, provider
@@ -37,21 +37,19 @@ def parser() -> argparse.ArgumentParser:
     command("start", "start a stopped component again").add_argument("component")
     command("kubectl", "run its kubectl").add_argument("words", nargs=argparse.REMAINDER)
     command("enter", "run a program inside the node").add_argument("words", nargs=argparse.REMAINDER)
-    images = command("images", "list the node's images, or build one with --build and load it")
-    images.add_argument("--build", metavar="CONTEXT", type=Path, help="a directory with a Dockerfile")
-    images.add_argument("--tag", help="name:tag of the image that is built, for example localhost/router:dev")
-    images.add_argument("--file", type=Path, help="the Dockerfile, if not CONTEXT/Dockerfile")
-    images.add_argument("--target", help="the stage to build")
+    images = command(
+        "images", "build this repository's images and have them in the cluster, those of all targets or of some"
+    )
+    images.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="of the Dockerfile; default: all")
+    images.add_argument("--list", action="store_true", help="only list what a scratch node has")
     return whole
 
 
-def images(cluster: ScratchCluster, layout: Layout, options: argparse.Namespace) -> None:
-    if options.build:
-        if not options.tag:
-            raise ClusterError("--build needs --tag", "for example --tag localhost/router:dev")
-        recipe = Dockerfile(options.tag, options.build, options.file, options.target)
-        cluster.node.images.load(Builder(layout, Progress()).build(recipe), options.tag)
-    print(*cluster.node.images.names(), sep="\n")
+def images(cluster: ScratchCluster, options: argparse.Namespace) -> None:
+    if options.list:
+        print(*cluster.node.images.names(), sep="\n")
+        return
+    print(*provider(Progress(), options.name).load(ours(options.targets or TARGETS)), sep="\n")
 
 
 def show(cluster: ScratchCluster) -> int:
@@ -102,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
             argv = cluster.node.enter_command(options.words or ["bash"])
             os.execvp(argv[0], argv)
         case "images":
-            images(cluster, layout, options)
+            images(cluster, options)
     return 0
 
 
