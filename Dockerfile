@@ -56,7 +56,6 @@ RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /build/commo
 # --- upstream's OpenClaw: Node, the npm package by its lock file, and V8's compile cache ------------------------------
 FROM base AS openclaw-install
 COPY local/tenant_local/__init__.py /build/tenant_local/
-COPY local/tenant_local/runtimes/__init__.py /build/tenant_local/runtimes/
 COPY local/tenant_local/runtimes/openclaw_*.py /build/tenant_local/runtimes/
 COPY local/tenant_local/runtimes/openclaw_package /build/tenant_local/runtimes/openclaw_package
 RUN install -d -o 10001 -g 10001 /opt/openclaw
