@@ -21,6 +21,8 @@ from tenant_local.runtimes.recipe import RuntimeMissing
 SETTLE = 3.0
 """Seconds of silence before memory is read: what a gateway does after its hello, and gives back, is done by then."""
 CLIENTS = 10
+IN_FLIGHT = 8
+"""Messages that are on their way at the same time; of many more upstream's gateway says that it is busy."""
 SESSIONS = 7
 Measured = dict[str, float]
 
@@ -65,7 +67,8 @@ async def fan_out(gateway: Gateway, injections: int) -> Measured:
     clients = [await gateway.client() for _ in range(CLIENTS)]
     before = sum(client.events for client in clients)
     cpu, clock = gateway.cpu(), time.monotonic()
-    await asyncio.gather(*(_inject(clients[0], number) for number in range(injections)))
+    room = asyncio.Semaphore(IN_FLIGHT)
+    await asyncio.gather(*(_inject(clients[0], number, room) for number in range(injections)))
     await _quiet(clients, before + CLIENTS * injections)
     cpu, clock = gateway.cpu() - cpu, time.monotonic() - clock
     events = sum(client.events for client in clients) - before
@@ -74,8 +77,9 @@ async def fan_out(gateway: Gateway, injections: int) -> Measured:
     return {"events_hz": events / clock, "event_cpu_us": cpu / events * 1e6}
 
 
-async def _inject(client: Client, number: int) -> None:
-    await client.call("chat.inject", {"sessionKey": "session-0", "message": f"note {number}"}, number)
+async def _inject(client: Client, number: int, room: asyncio.Semaphore) -> None:
+    async with room:
+        await client.call("chat.inject", {"sessionKey": "session-0", "message": f"note {number}"}, number)
 
 
 async def _quiet(clients: list[Client], expected: int) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from . import init, runtime, tenants, token, up
 from .errors import CommandError
+from .transfer import commands as transfer
 
 app = typer.Typer(
     name="openclaw-tenancy",
@@ -23,6 +24,8 @@ app.command("why")(tenants.why)
 app.command("wake")(tenants.wake)
 app.command("suspend")(tenants.suspend)
 app.command("logs")(tenants.logs)
+app.command("import")(transfer.import_state)
+app.command("export")(transfer.export)
 app.add_typer(token.app, name="token")
 app.add_typer(runtime.app, name="runtime")
 

@@ -19,8 +19,11 @@ SCOPES = (
     "operator.pairing",
     "operator.talk",
 )
+PATIENCE = 120.0
+"""Seconds until an answer that did not come is an error; upstream's first turn takes 12 of a processor's."""
 MAIN = "agent:main:main"
 OTHER = "agent:main:other"
+KEPT = "agent:main:kept"
 
 Meaning = Callable[[Any], Any]
 
@@ -96,7 +99,7 @@ def _keys(payload: Any) -> Any:
 
 async def record(gateway: RunningGateway) -> Recording:
     """Send all calls to a gateway and return its answers."""
-    client = await Operator(gateway).open(scopes=SCOPES)
+    client = await Operator(gateway, PATIENCE).open(scopes=SCOPES)
     call = _Recorder(client)
     try:
         call.recording.answers["connect"] = Answer(client.hello, False, _hello(client.hello))
@@ -227,7 +230,23 @@ async def _sessions(call: _Recorder) -> None:
     await call("sessions.compact", {"key": OTHER}, only("ok", "compacted"))
     await call("sessions.reset", {"key": OTHER}, only("ok", "key"))
     await call("sessions.delete", {"key": OTHER}, only("ok", "deleted"))
+    await _kept(call)
     await call("sessions.delete#again", {"key": OTHER}, only("ok", "deleted"))
+
+
+async def _kept(call: _Recorder) -> None:
+    """Have a session with a compaction in the middle, which `test_import` finds again."""
+    await call("sessions.create#kept", {"key": KEPT, "label": "Kept"}, only("ok", "key"))
+    await call("sessions.patch#pinned", {"key": KEPT, "pinned": True}, only("ok"))
+    for number, message in enumerate(("the first of three", "the second of three", "", "the third of three")):
+        if not message:
+            await call("sessions.compact#kept", {"key": KEPT}, only("ok", "compacted"))
+            continue
+        run_id = str(uuid.uuid4())
+        params = {"sessionKey": KEPT, "message": message, "idempotencyKey": run_id}
+        await call(f"chat.send#kept-{number}", params, only("status"))
+        await call.client.ended(run_id)
+    await call("chat.history#kept", {"sessionKey": KEPT})
 
 
 async def _agent(call: _Recorder) -> None:
@@ -254,6 +273,7 @@ async def _agent(call: _Recorder) -> None:
     await call("chat.send#failing", params, only("status"))
     end = await call.client.ended(failed)
     await call("chat.history#failed", {"sessionKey": "main", "limit": 1}, _told_failure)
+    await call("chat.history#whole", {"sessionKey": "main"})
     call.recording.answers["chat.send#failed"] = Answer(end, False, only("state", "errorMessage")(end))
 
 

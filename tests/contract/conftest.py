@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from calls import Recording, record
@@ -28,14 +30,28 @@ def model() -> Iterator[FakeLLM]:
         loop.close()
 
 
+@dataclass(frozen=True)
+class Both:
+    """What came of the calls in both runtimes."""
+
+    upstream: Recording
+    native: Recording
+    upstream_state: Path
+    """The state directory that upstream's gateway left."""
+
+
 @pytest.fixture(scope="session")
-def recordings(
-    openclaw: OpenClawRuntime, model: FakeLLM, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Recording, Recording]:
+def both(openclaw: OpenClawRuntime, model: FakeLLM, tmp_path_factory: pytest.TempPathFactory) -> Both:
     """The answers of upstream's gateway and of the native one to the same calls. Upstream starts once a session."""
     home = tmp_path_factory.mktemp("contract")
     with upstream(openclaw, home / "upstream", model.base_url) as gateway:
         theirs = asyncio.run(record(gateway))
     with native(home / "native", model.base_url) as gateway:
         ours = asyncio.run(record(gateway))
-    return theirs, ours
+    return Both(theirs, ours, home / "upstream" / "state")
+
+
+@pytest.fixture
+def recordings(both: Both) -> tuple[Recording, Recording]:
+    """Upstream's answers and ours."""
+    return both.upstream, both.native

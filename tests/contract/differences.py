@@ -53,7 +53,7 @@ DIFFERENCES = (
         "no measurements of Node, of its plugins or of the machine",
         lacks=_words(
             "eventLoop* modelRuntime processMemory* workerPools nodeVersion cpuModel disk* degraded* hostDesktop"
-            " shutdownBudget taskAudit tasks.* heartbeat.agents[].waitingForRoute defaultAgentUtilityModel"
+            " shutdownBudget taskAudit tasks.* heartbeat.agents[].waitingForRoute defaultAgentUtilityModel lanAddress"
         ),
     ),
     Difference(("system.info",), "says that it is this runtime", adds=_words("runtime version")),
@@ -124,7 +124,7 @@ DIFFERENCES = (
         lacks=_words(
             "*.activeModel *.activeModelProvider *.parentSessionKey *.spawnDepth *.displayName *.createdActor"
             " *.derivedTitle *.lastActivityAt *.lastMessagePreview *.lastRunError *.hasAutomation *.ancestorSessions"
-            " *.compacted *.subject *.sessionStartedAt *.totalTokensVersion *.agentStatus *.autoLabel *.goal *.owner"
+            " *.compacted *.subject *.sessionStartedAt *.totalTokensVersion *.agentStatus *.autoLabel *.goal *.owner *.childSessions"
         ),
         adds=_words(
             "activity deltaCursor thinkingLevel *.thinking* *.activeRunIds *.hasActiveRun *.lastRunId *.runtimeMs *.classification"
@@ -137,7 +137,7 @@ DIFFERENCES = (
     Difference(
         _words("chat.history chat.startup chat.message.get sessions.get session.message"),
         "a transcript has one branch and one source",
-        lacks=_words("*.__openclaw.transcriptPosition messages[].usage.cost"),
+        lacks=_words("*.__openclaw.transcriptPosition *.__openclaw.tokens* *.__openclaw.itemId messages[].usage.cost"),
     ),
     Difference(
         _words("session.message sessions.changed"),
@@ -244,6 +244,7 @@ DIFFERENCES = (
 
 EVENTS_NOT_THERE = {
     "session.operation": "compaction is told by `agent` and `sessions.changed`",
+    "skills.changed": "no skills",
     "task": "no background tasks",
     "update.available": "who runs this gateway updates it",
     "health": "sent once a minute by both, at moments of their own",

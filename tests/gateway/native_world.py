@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -196,11 +196,19 @@ class Refused(Exception):
         self.error = error
 
 
+class Reachable(Protocol):
+    """What an operator connects to."""
+
+    @property
+    def url(self) -> str: ...
+
+
 class Operator:
     """An operator client. Events are kept in order of arrival."""
 
-    def __init__(self, gateway: NativeGateway) -> None:
+    def __init__(self, gateway: Reachable, deadline: float = DEADLINE) -> None:
         self.gateway = gateway
+        self.deadline = deadline
         self.events: list[dict[str, Any]] = []
         self.hello: dict[str, Any] = {}
         self._socket: ClientConnection | None = None
@@ -221,7 +229,7 @@ class Operator:
         self._socket = await connect(
             self.gateway.url, additional_headers=headers, max_size=None, ping_interval=None, compression=None
         )
-        challenge = json.loads(await asyncio.wait_for(self._socket.recv(), DEADLINE))
+        challenge = json.loads(await asyncio.wait_for(self._socket.recv(), self.deadline))
         assert challenge["event"] == "connect.challenge"
         self._reader = asyncio.create_task(self._read())
         connect_params: dict[str, Any] = {
@@ -271,7 +279,7 @@ class Operator:
         await self._socket.send(message)
 
     async def answer(self, request_id: str) -> Any:
-        frame = await asyncio.wait_for(self._answers[request_id].get(), DEADLINE)
+        frame = await asyncio.wait_for(self._answers[request_id].get(), self.deadline)
         if not frame["ok"]:
             raise Refused(frame["error"])
         return frame["payload"]
@@ -285,10 +293,10 @@ class Operator:
         await self.call("chat.send", params)
         return run_id
 
-    async def event(self, matches: Callable[[dict[str, Any]], bool], timeout: float = DEADLINE) -> dict[str, Any]:
+    async def event(self, matches: Callable[[dict[str, Any]], bool], timeout: float | None = None) -> dict[str, Any]:
         """Return the first event that matches, past or future."""
         seen = 0
-        async with asyncio.timeout(timeout):
+        async with asyncio.timeout(timeout or self.deadline):
             while True:
                 while seen < len(self.events):
                     if matches(self.events[seen]):
@@ -316,7 +324,7 @@ class Operator:
 
     async def until_closed(self) -> tuple[int | None, str | None]:
         assert self._reader is not None
-        await asyncio.wait_for(asyncio.shield(self._reader), DEADLINE)
+        await asyncio.wait_for(asyncio.shield(self._reader), self.deadline)
         return self.closed
 
     @property

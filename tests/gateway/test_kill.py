@@ -12,6 +12,7 @@ import random
 import uuid
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 from native_world import NativeGateway, Operator, Refused
@@ -99,7 +100,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_twice(native: NativeG
         await native.start()
         talking = asyncio.create_task(chatter.talk())
         if dice.random() < 0.9:
-            await eventually(lambda: any_acknowledged(chatter) or talking.done(), 20, f"a first word (seed {SEED})")
+            await eventually(partial(heard_or_gone, chatter, talking), 20, f"a first word (seed {SEED})")
         await asyncio.sleep(dice.uniform(0, LATEST))  # the random instant, which is what is tested
         await native.kill()
         await asyncio.wait_for(talking, 20)
@@ -133,11 +134,14 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_twice(native: NativeG
     done = native.state / "workspace" / "done"
     lines = Counter(done.read_text().split() if done.exists() else [])
     assert set(lines.values()) <= {1}, f"done twice: {lines}, seed {SEED}"
+    print(
+        f"seed {SEED}: {KILLS} kills, {len(chatter.sent)} messages, {len(chatter.notes)} notes, {len(lines)} commands"
+    )
     await client.close()
 
 
-def any_acknowledged(chatter: Chatter) -> bool:
-    return any(message.acknowledged for message in chatter.sent[-3:])
+def heard_or_gone(chatter: Chatter, talking: asyncio.Task[None]) -> bool:
+    return talking.done() or any(message.acknowledged for message in chatter.sent[-3:])
 
 
 async def everything(client: Operator, session: str) -> list[dict]:

@@ -12,7 +12,7 @@ from tenant_gateway.methods.chat import known_run
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import session_model
 from tenant_gateway.storage.database import transaction
-from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, Session, canonical_key
+from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, Session, canonical_key, now_ms
 
 _TEXTS: Final = (
     "label",
@@ -27,6 +27,8 @@ _TEXTS: Final = (
     "sendPolicy",
     "queueMode",
 )
+_DATED: Final = ("archived", "pinned")
+"""Flags of which is also told since when."""
 _FLAGS: Final = ("archived", "pinned", "unread", "fastMode")
 
 
@@ -121,6 +123,8 @@ def _apply(call: Call, settings: dict[str, Any]) -> None:
     for name in _FLAGS:
         if name in params and (params[name] is None or isinstance(params[name], bool)):
             _set(settings, name, params[name])
+            if name in _DATED:
+                _set(settings, f"{name}At", now_ms() if params[name] else None)
     if "model" in params:
         ref = call.text("model") or None
         if ref is not None:
@@ -221,7 +225,7 @@ def _entry(session: Session) -> dict[str, Any]:
             entry[name] = session.state[name]
     settings = dict(session.settings)
     model = settings.pop("model", None)
-    entry.update(settings)
+    entry.update((name, value) for name, value in settings.items() if name not in _DATED)
     entry["modelOverrideSource"] = "user" if model else "default"
     if model:
         entry["providerOverride"], _, entry["modelOverride"] = model.partition("/")

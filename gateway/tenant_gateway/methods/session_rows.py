@@ -101,6 +101,8 @@ def session_row(gateway: Gateway, session: Session) -> dict[str, Any]:
         "thinkingLevel",
         "verboseLevel",
         "reasoningLevel",
+        "archivedAt",
+        "pinnedAt",
     ):
         if settings.get(name) is not None:
             row[name] = settings[name]
@@ -110,8 +112,6 @@ def session_row(gateway: Gateway, session: Session) -> dict[str, Any]:
         "endedAt",
         "runtimeMs",
         "lastRunId",
-        "archivedAt",
-        "pinnedAt",
         "compactionCount",
     ):
         if state.get(name) is not None:

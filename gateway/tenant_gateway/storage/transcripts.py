@@ -46,11 +46,30 @@ class TranscriptStore:
         entry = Entry(
             session_id, self.last_seq(session_id) + 1, str(uuid.uuid4()), run_id, idempotency_key, now_ms(), message
         )
+        self._insert(entry)
+        return entry
+
+    def restore(self, entry: Entry) -> None:
+        """Write an entry as it is, of a transcript that comes from elsewhere.
+
+        Raises:
+            sqlite3.IntegrityError: this place, id or idempotency key is taken.
+        """
+        self._insert(entry)
+
+    def _insert(self, entry: Entry) -> None:
         self._connection.execute(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (session_id, entry.seq, entry.id, run_id, idempotency_key, entry.recorded_at, _encode(message)),
+            (
+                entry.session_id,
+                entry.seq,
+                entry.id,
+                entry.run_id,
+                entry.idempotency_key,
+                entry.recorded_at,
+                _encode(entry.message),
+            ),
         )
-        return entry
 
     def last_seq(self, session_id: str) -> int:
         """Return the number of the last message; 0 for an empty transcript."""
