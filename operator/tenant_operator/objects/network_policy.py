@@ -1,0 +1,96 @@
+"""The NetworkPolicy of a namespace of tenants: only the router comes in; out goes what a model provider needs.
+
+Never to other tenants, to the API server or to the cloud's metadata addresses: these are private or link-local, and no
+private address is open unless it is named.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, GATEWAY_PORT, MANAGED_BY, MANAGED_BY_LABEL
+
+from ..apiserver.resources import Json
+from .marks import stamped
+from .service_account import namespace_labels
+
+GATEWAY_POLICY: Final = "openclaw-gateways"
+"""Name of the policy in each namespace of tenants."""
+PREBIND: Final = "prebind"
+"""Component of the one-off pods that bind volumes; the same policy holds them."""
+
+PRIVATE_V4: Final = (
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.0.0.0/24",
+    "192.168.0.0/16",
+    "198.18.0.0/15",
+    "224.0.0.0/4",
+    "240.0.0.0/4",
+)
+"""Addresses that are nobody's on the internet (RFC 6890): pods, Services, nodes and metadata services have such ones."""
+PRIVATE_V6: Final = ("fc00::/7", "fe80::/10", "ff00::/8")
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """A destination that gateways may reach besides public HTTPS."""
+
+    network: str
+    """In CIDR notation."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Who comes in and where gateways may go: the same in all namespaces."""
+
+    router_namespace: str
+    router_labels: tuple[tuple[str, str], ...]
+    extra: tuple[Egress, ...] = ()
+    dns_namespace: str = "kube-system"
+
+
+def build_network_policy(traffic: Traffic) -> Json:
+    """Return the policy, stamped."""
+    router = {
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": traffic.router_namespace}},
+        "podSelector": {"matchLabels": dict(traffic.router_labels)},
+    }
+    dns = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": traffic.dns_namespace}}}
+    return stamped(
+        {
+            "metadata": {"name": GATEWAY_POLICY, "labels": namespace_labels()},
+            "spec": {
+                "podSelector": {
+                    "matchLabels": {MANAGED_BY_LABEL: MANAGED_BY},
+                    "matchExpressions": [{"key": COMPONENT_LABEL, "operator": "In", "values": [GATEWAY, PREBIND]}],
+                },
+                "policyTypes": ["Ingress", "Egress"],
+                "ingress": [{"from": [router], "ports": [_port(GATEWAY_PORT)]}],
+                "egress": [
+                    {"to": [dns], "ports": [_port(53, "UDP"), _port(53)]},
+                    {
+                        "to": [
+                            {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}},
+                            {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_V6)}},
+                        ],
+                        "ports": [_port(443)],
+                    },
+                    *(
+                        {"to": [{"ipBlock": {"cidr": one.network}}], "ports": [_port(one.port)]}
+                        for one in traffic.extra
+                    ),
+                ],
+            },
+        }
+    )
+
+
+def _port(port: int, protocol: str = "TCP") -> Json:
+    return {"protocol": protocol, "port": port}

@@ -1,0 +1,1 @@
+"""Makes the cluster as the resources say: one key at a time, from the cache, whatever has happened before."""

@@ -1,0 +1,245 @@
+"""Reconciles one tenant: accept, provision, wake or rest, say so in its status."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import msgspec
+
+from tenant_api.config.errors import ConfigError
+
+from ..apiserver.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
+from ..apiserver.resources import CLAIM, TENANT
+from ..cache.records import TenantRecord, TenantView
+from ..idle.timers import Timers
+from ..keys import Key, template_key
+from ..life import Life
+from ..times import parsed, rfc3339
+from ..world import World
+from .acceptance import Accepted, Refused, accept, foreign_volume
+from .children import Children
+from .conditions import Statement, condition
+from .provisioning import PENDING_SINCE, Provisioning, Work, plan, provisioned
+from .status import Look, tenant_status
+from .volume import Volumes
+
+log = logging.getLogger(__name__)
+
+FOLLOWERS_PAUSE = 5.0
+"""Seconds until a template counts its tenants anew: a thousand of them that come together are counted once or twice."""
+STUCK = 60.0
+"""Seconds between two looks at a wake that does not succeed: its reason may change without an event."""
+
+
+class TenantReconciler:
+    """All tenants."""
+
+    def __init__(self, world: World, children: Children, volumes: Volumes, timers: Timers) -> None:
+        self._world = world
+        self._children = children
+        self._volumes = volumes
+        self._timers = timers
+
+    async def reconcile(self, key: Key) -> None:
+        """Make one tenant as it should be.
+
+        Raises
+        ------
+        ApiError
+            Something could not be done; all of it is to be tried again.
+        """
+        view = self._world.cache.view(key.object)
+        if view.tenant is None:
+            await self._gone(key, view)
+            return
+        if view.tenant.deleted:
+            return
+        before = msgspec.json.decode(view.tenant.status)
+        life = self._world.lives.of(key.object)
+        verdict, provisioning, failure = await self._provide(view, before)
+        view = self._world.cache.view(key.object)
+        if view.tenant is None:
+            return
+        accepted = verdict if isinstance(verdict, Accepted) else None
+        volume, pause = await self._volumes.look(key.object, view, accepted)
+        next_wake = life.next_wake if life.next_wake is not None else parsed(before.get("nextWakeTime"))
+        pauses = [pause, await self._power(view, accepted, life, next_wake)]
+        look = Look(view, verdict, provisioning, volume, life, next_wake, time.time())
+        status = tenant_status(look, before)
+        if status != before:
+            await self._write(view.tenant, status)
+            self._tell(view.tenant, life, before, status)
+        if status["phase"] == "Waking":
+            pauses.append(STUCK)
+        if any(pauses):
+            self._world.queue.add_after(key, min(one for one in pauses if one))
+        if failure is not None:
+            raise failure
+
+    async def _provide(
+        self, view: TenantView, before: dict[str, Any]
+    ) -> tuple[Accepted | Refused, Provisioning, ApiError | None]:
+        """Apply what is to be applied; return the verdict, how far that came, and what is to be tried again."""
+        assert view.tenant is not None
+        world = self._world
+        verdict: Accepted | Refused = accept(view.tenant, world.cache, world.templates, world.settings.images)
+        if isinstance(verdict, Accepted) and view.claim is not None:
+            verdict = foreign_volume(verdict.tenant, view.claim.user) or verdict
+        if isinstance(verdict, Refused):
+            return verdict, self._unprovided(view), None
+        if _lost(view, before):
+            await self._children.look_again(view.tenant.namespace, view.tenant.name)
+            view = world.cache.view(view.tenant.key)
+        try:
+            work = plan(verdict, view, world.templates, world.settings.door, overdue=self._overdue(view, verdict))
+        except ConfigError as error:
+            reason = {"overlay": "OverlayInvalid", "template": "ConfigInvalid"}.get(error.source, "ConfigInvalid")
+            return Refused(reason, str(error)), self._unprovided(view), None
+        version = verdict.template.spec.version
+        if not work.anything:
+            return verdict, provisioned(work, view, version), None
+        first = view.deployment is None
+        try:
+            await self._children.carry_out(verdict, view, work)
+        except Conflict:
+            raise  # somebody was quicker: look again at once, say nothing
+        except ApiRefused as error:
+            return verdict, Provisioning(_refused(error), self._unprovided(view).template_version), error
+        except ApiUnavailable:
+            raise
+        view = world.cache.view(view.tenant.key)
+        if first or work.deployment is not None:
+            world.queue.add_after(template_key(view_namespace(view), verdict.template.name), FOLLOWERS_PAUSE)
+        return verdict, provisioned(work, view, version), None
+
+    def _unprovided(self, view: TenantView) -> Provisioning:
+        """Return what is to be said when nothing was applied because the resource is not accepted."""
+        if view.deployment is None:
+            text = "nothing is made for a tenant that is not accepted"
+            return Provisioning(Statement.of("Provisioned", False, "NotAccepted", text))
+        work = Work()
+        return Provisioning(
+            Statement.of("Provisioned", True, "Unchanged", "what was made before stays as it is"),
+            provisioned(work, view, "").template_version,
+        )
+
+    def _overdue(self, view: TenantView, accepted: Accepted) -> bool:
+        deadline = update_deadline(accepted)
+        if deadline is None or view.deployment is None:
+            return False
+        since = view.deployment.marks.get(PENDING_SINCE, "")
+        return since.isdigit() and time.time() - int(since) >= deadline
+
+    async def _power(self, view: TenantView, accepted: Accepted | None, life: Life, next_wake: float) -> float:
+        """Scale up who must be awake; return the seconds until the next look at that (0: no need)."""
+        deployment, tenant = view.deployment, view.tenant
+        assert tenant is not None
+        if deployment is None:
+            return 0.0
+        now = time.time()
+        if deployment.replicas > 0:
+            if not life.scaled_up:
+                life.scaled_up = now
+            life.slept = False
+            pauses = [self._wait_for_deadline(view, accepted, now)]
+            return min((one for one in pauses if one), default=0.0)
+        life.scaled_up = 0.0
+        if accepted is None or tenant.power == "Suspended":
+            return 0.0
+        if tenant.power == "AlwaysOn":
+            await self._wake(tenant, life, "AlwaysOn")
+            return 0.0
+        if not next_wake:
+            return 0.0
+        ahead = self._timers.ahead(accepted.template.spec.runtime)
+        if next_wake - ahead <= now:
+            await self._wake(tenant, life, "Timer")
+            return 0.0
+        return next_wake - ahead - now
+
+    def _wait_for_deadline(self, view: TenantView, accepted: Accepted | None, now: float) -> float:
+        deadline = update_deadline(accepted) if accepted is not None else None
+        since = view.deployment.marks.get(PENDING_SINCE, "") if view.deployment is not None else ""
+        if deadline is None or not since.isdigit():
+            return 0.0
+        return max(1.0, int(since) + deadline - now)
+
+    async def _wake(self, tenant: TenantRecord, life: Life, reason: Any) -> None:
+        await self._children.scale(tenant.namespace, tenant.name, 1)
+        life.wake_reason = reason
+        life.scaled_up = time.time()
+        life.slept = False
+        life.idle = None
+        self._world.metrics.wakes.labels(reason).inc()
+        log.info("tenant %s/%s: woken (%s)", tenant.namespace, tenant.name, reason)
+
+    async def _write(self, tenant: TenantRecord, status: dict[str, Any]) -> None:
+        body = {"metadata": {"name": tenant.name}, "status": status}
+        try:
+            answer = await self._world.api.apply(TENANT, tenant.namespace, body, subresource="status")
+        except NotFound:
+            return  # deleted meanwhile
+        self._world.cache.put(TENANT, answer)
+
+    def _tell(self, tenant: TenantRecord, life: Life, before: dict[str, Any], status: dict[str, Any]) -> None:
+        """Tell Events about what people look for in `kubectl describe`."""
+        events = self._world.events
+        for kind in ("Accepted", "Provisioned", "VolumeReady", "Awake"):
+            now = condition(status, kind)
+            old = condition(before, kind)
+            if now.get("reason") == old.get("reason") and now.get("status") == old.get("status"):
+                continue
+            if kind == "Awake":
+                if now["reason"] in ("Asleep", "Suspending", "Waking", "Failed"):
+                    continue
+            elif now["status"] != "False" or now["reason"] in ("NotProvisioned", "NotAccepted", "WaitForFirstConsumer"):
+                continue
+            bad = now["status"] == "False" and now["reason"] not in ("Suspended", "Prebinding")
+            events.tell(TENANT, tenant, now["reason"], now["message"], warning=bad)
+        idle = condition(status, "Idle")
+        if life.slept and "slept" not in life.said:
+            life.said.add("slept")
+            events.tell(TENANT, tenant, "Asleep", idle["message"])
+        elif not life.slept:
+            life.said.discard("slept")
+
+    async def _gone(self, key: Key, view: TenantView) -> None:
+        """The tenant is deleted: what it owned goes by garbage collection; a claim that stays says whose it was."""
+        self._world.lives.end(key.object)
+        self._volumes.forget(key.object)
+        claim = view.claim
+        if claim is None or claim.owner or claim.retained:
+            return
+        text = f"{key.namespace}/{key.name}, deleted {rfc3339(time.time())}"
+        await self._children.mark_retained(claim.namespace, claim.name, claim.uid, text)
+        self._world.events.tell(
+            CLAIM,
+            claim,
+            "VolumeRetained",
+            f"tenant {key.namespace}/{key.name} is deleted; its volume stays in this claim",
+        )
+
+
+def update_deadline(accepted: Accepted) -> float | None:
+    """Return the seconds after which a changed template is applied to an awake tenant; None: never before its sleep."""
+    update = getattr(accepted.template.spec, "update", None)
+    deadline = getattr(update, "deadline", None)
+    return float(deadline) if deadline is not None else None
+
+
+def view_namespace(view: TenantView) -> str:
+    """Return the namespace of a view's tenant."""
+    return view.tenant.namespace if view.tenant is not None else ""
+
+
+def _lost(view: TenantView, before: dict[str, Any]) -> bool:
+    """Tell whether children are missing that had been made."""
+    missing = view.deployment is None or view.claim is None or view.secret is None
+    return missing and condition(before, "Provisioned").get("status") == "True"
+
+
+def _refused(error: ApiRefused) -> Statement:
+    reason = "QuotaExceeded" if "exceeded quota" in error.message else f"Apply{error.reason or 'Refused'}"
+    return Statement.of("Provisioned", False, reason, error.message or str(error))
