@@ -53,6 +53,8 @@ class FakeLLM:
     """The server. `async with FakeLLM() as llm:` listens on a free loopback port until the block ends."""
 
     port: int = 0
+    host: str = "127.0.0.1"
+    """Address to listen on; another one only where the model runs in a pod of its own."""
     requests: deque[Recorded] = field(default_factory=lambda: deque(maxlen=KEPT_REQUESTS))
     finished: int = 0
     """Replies sent to their last byte."""
@@ -65,7 +67,7 @@ class FakeLLM:
     @property
     def base_url(self) -> str:
         """Return what `baseUrl` of an `openai-completions` provider is set to; Anthropic's is this without `/v1`."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
     def release(self) -> None:
         """Let replies go on that wait because of `HOLD`, those of the future too. May be called from any thread."""
@@ -74,7 +76,7 @@ class FakeLLM:
 
     async def __aenter__(self) -> FakeLLM:
         self._loop = asyncio.get_running_loop()
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -221,11 +223,11 @@ class _Http:
         await self._writer.drain()
 
 
-async def _main(port: int) -> None:
+async def _main(host: str, port: int) -> None:
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    async with FakeLLM(port) as llm:
+    async with FakeLLM(port, host) as llm:
         sys.stdout.write(f"{llm.port}\n")
         sys.stdout.flush()
         await ended.wait()
@@ -234,4 +236,6 @@ async def _main(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="A local stand-in for a language model.")
     parser.add_argument("--port", type=int, default=0, help="0: a free one, printed on the first line")
-    asyncio.run(_main(parser.parse_args().port))
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; default: %(default)s")
+    options = parser.parse_args()
+    asyncio.run(_main(options.host, options.port))
