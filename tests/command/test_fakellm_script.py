@@ -56,3 +56,11 @@ def test_any_text_gets_a_reply_that_is_echoed_whole(text: str) -> None:
     reply = reply_to(Turn(text))
     if reply.tool is None and "WORDS:" not in text:
         assert "".join(reply.tokens) == f"You said: {text}"
+
+
+def test_tools_are_called_one_after_the_other_and_a_failure_may_come_between() -> None:
+    text = 'FAIL:500*1@1 TOOL:ls {} TOOL:read {"path": "a"}'
+    replies = [reply_to(Turn(text, results)) for results in ((), ("one",), ("one", "two"))]
+    assert [reply.tool and reply.tool.name for reply in replies] == ["ls", "read", None]
+    assert [reply.status for reply in replies] == [200, 500, 200]
+    assert "".join(replies[-1].tokens) == "read said: two"

@@ -6,10 +6,12 @@ Markers, anywhere in the text (the rest of it is echoed):
 `SLOW` or `SLOW:MS`   250 ms, or MS milliseconds, between two tokens
 `WORDS:N`             a reply of N words, one token each
 `HOLD`                half of the reply, then wait until somebody calls `release` (at most 30 s), then the rest
-`TOOL:NAME {JSON}`    call this tool; when its result is there, answer `NAME said: RESULT`
+`TOOL:NAME {JSON}`    call this tool; when its result is there, answer `NAME said: RESULT`; several of them are
+                      called one after the other
 `SPLITTOOL:NAME {}`   the same, the call's arguments spread over many chunks
 `FAIL:STATUS`         this HTTP status as an error; 429 comes with `retry-after: 1`
 `FAIL:STATUS*N`       the same N times, then the ordinary answer
+`FAIL:STATUS*N@K`     the same, not at first but when K tools have been called
 `CUT`                 half of the reply, then the connection is closed
 `GARBLE`              half of the reply, then a chunk that is no JSON
 ====================  ==================================================================================
@@ -36,7 +38,7 @@ _RUNTIME = re.compile(r"\n\nRuntime: agent=.*\Z", re.DOTALL)
 
 _SLOW = re.compile(r"\bSLOW(?::(\d+))?\b")
 _WORDS = re.compile(r"\bWORDS:(\d+)\b")
-_FAIL = re.compile(r"\bFAIL:(\d{3})(?:\*(\d+))?")
+_FAIL = re.compile(r"\bFAIL:(\d{3})(?:\*(\d+))?(?:@(\d+))?")
 _TOOL = re.compile(r"\b(SPLIT)?TOOL:([\w.-]+)\s*")
 
 
@@ -91,22 +93,32 @@ def reply_to(turn: Turn) -> Reply:
     """Return what the model answers to a turn."""
     slow = _SLOW.search(turn.text)
     pace = TOKEN_SECONDS if slow is None else int(slow[1] or 250) / 1000
-    call = _TOOL.search(turn.text)
-    if call and not turn.tool_results:
-        return Reply(tool=ToolCall(call[2], _json_at(turn.text, call.end()), bool(call[1])), pace=pace)
+    calls = list(_TOOL.finditer(turn.text))
+    done = len(turn.tool_results)
+    failure = _FAIL.search(turn.text)
+    if failure and failure[3] and int(failure[3]) != done:
+        failure = None
+    status, fail_times = 200, None
+    if failure:
+        status, fail_times = int(failure[1]), int(failure[2]) if failure[2] else None
+    if done < len(calls):
+        call = calls[done]
+        # Without "@" a failure is about the answer in words, as those are that ask for no tool.
+        early = status if failure and failure[3] else 200
+        tool = ToolCall(call[2], _json_at(turn.text, call.end()), bool(call[1]))
+        return Reply(tool=tool, pace=pace, status=early, fail_times=fail_times)
     words = _WORDS.search(turn.text)
-    if call:
-        text = f"{call[2]} said: {turn.tool_results[-1]}"
+    if calls:
+        text = f"{calls[-1][2]} said: {turn.tool_results[-1]}"
     elif words:
         text = " ".join(f"word{number}" for number in range(int(words[1])))
     else:
         text = f"You said: {turn.text}"
-    failure = _FAIL.search(turn.text)
     return Reply(
         tokens=tuple(re.findall(r"\S+\s*|\s+", text)),
         pace=pace,
-        status=int(failure[1]) if failure else 200,
-        fail_times=int(failure[2]) if failure and failure[2] else None,
+        status=status,
+        fail_times=fail_times,
         hold=bool(re.search(r"\bHOLD\b", turn.text)),
         cut=bool(re.search(r"\bCUT\b", turn.text)),
         garble=bool(re.search(r"\bGARBLE\b", turn.text)),
