@@ -31,6 +31,9 @@ from .watch import watch
 
 log = logging.getLogger(__name__)
 
+UNNOTICED = 3
+AGAIN = 0.5
+"""How often, and after how many seconds, an operator's suspend tries to go unnoticed before clients hear of it."""
 Revoked = Callable[[str, frozenset[str] | None], None]
 """Hears that tokens of a tenant stopped working, by their names (None: all of them), so that their sockets are closed."""
 Reported = Callable[[list[FileError]], None]
@@ -257,10 +260,12 @@ class LocalFleet:
         runtime = self._registry.resolve(name).template.spec.runtime
         life = self._lives[name]
         if self._suspends is not None and life.gateway is not None and life.gateway.awake_since is not None:
-            later = await put_to_sleep(self._suspends(), life, runtime, reason)
-            if later is None:
-                return
-            log.info("%s is told to end although it could not sleep: %s", name, later.why)
+            for _ in range(UNNOTICED):
+                later = await put_to_sleep(self._suspends(), life, runtime, reason, at_once=True)
+                if later is None:
+                    return
+                log.info("%s can't sleep unnoticed: %s", name, later.why)
+                await asyncio.sleep(AGAIN)
         await life.suspend(reason)
 
     def names(self) -> list[str]:

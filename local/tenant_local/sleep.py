@@ -32,8 +32,13 @@ class Later:
     """When to try again."""
 
 
-async def put_to_sleep(suspends: Suspends, life: TenantLife, runtime: str, reason: str) -> Later | None:
-    """Have a gateway sleep if nothing runs on it; its clients stay connected. None: it sleeps."""
+async def put_to_sleep(
+    suspends: Suspends, life: TenantLife, runtime: str, reason: str, *, at_once: bool = False
+) -> Later | None:
+    """Have a gateway sleep if nothing runs on it; its clients stay connected. None: it sleeps.
+
+    `at_once`: also when a timer is due so soon that sleeping is not worth it.
+    """
     gateway = life.gateway
     if gateway is None:
         return None
@@ -49,7 +54,7 @@ async def put_to_sleep(suspends: Suspends, life: TenantLife, runtime: str, reaso
             return Later(f"it is busy: {prepared.reason}", min(max(later, NOT_QUIET), LONGEST))
         due = None if prepared.next_wake_at_ms is None else prepared.next_wake_at_ms / 1000
         ready_in = life.last_wake.ready if life.last_wake is not None else None
-        if due is not None and (left := due - time.time()) < lead(runtime, ready_in) + SOON:
+        if not at_once and due is not None and (left := due - time.time()) < lead(runtime, ready_in) + SOON:
             return Later(f"its next timer is due at {in_words(due)}", max(left, 0.0) + NOT_QUIET)
         life.timer.keep(prepared.next_wake_at_ms)
         parked = await suspends.park(name, uid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -22,14 +23,34 @@ IDLE: Final = {
 }
 
 
+USUAL: Final = tuple((method, b"{}") for method in ("health", "status", "system-presence"))
+"""Polls that are learned even if nobody has sent them yet."""
+
+Poll = tuple[str, bytes]
+"""Method and `params`."""
+
+
 class Answers:
     """Answers of one tenant by who asks (its scopes), method and `params`; the oldest go first."""
 
-    __slots__ = ("_bytes", "_found")
+    __slots__ = ("_asked", "_bytes", "_found")
 
     def __init__(self) -> None:
         self._found: OrderedDict[tuple[bytes, str, bytes], bytes] = OrderedDict()
+        """An empty answer stands for a poll that came to a parked client and had none."""
         self._bytes = 0
+        self._asked: set[tuple[bytes, Poll]] = set()
+
+    def begin(self) -> None:
+        """A fence begins: everything is to be learned anew, by whichever connection asks first."""
+        self._asked.clear()
+
+    def to_ask(self, scopes: bytes, polls: Iterable[Poll]) -> list[Poll]:
+        """Return the polls that a connection is to ask: its own, what others with its scopes asked, the usual ones."""
+        known = [(method, params) for who, method, params in self._found if who == scopes]
+        wanted = [poll for poll in dict.fromkeys((*polls, *known, *USUAL)) if (scopes, poll) not in self._asked]
+        self._asked.update((scopes, poll) for poll in wanted)
+        return wanted
 
     def learn(self, scopes: bytes, method: str, params: bytes, payload: bytes) -> None:
         """Keep a payload (JSON)."""
@@ -39,14 +60,11 @@ class Answers:
         while self._found and (len(self._found) > MAX_ANSWERS or self._bytes > MAX_BYTES):
             self._bytes -= len(self._found.popitem(last=False)[1])
 
-    def knows(self, scopes: bytes, method: str, params: bytes) -> bool:
-        """Tell whether there is an answer."""
-        return (scopes, method, params) in self._found
-
     def answer(self, scopes: bytes, method: str, params: bytes, request_id: str) -> bytes | None:
         """Return the response to a poll, None when nobody knows one."""
         payload = self._found.get((scopes, method, params)) or IDLE.get((method, params))
-        if payload is None:
+        if not payload:
+            self.learn(scopes, method, params, b"")  # next time
             return None
         return b'{"type":"res","id":%b,"ok":true,"payload":%b}' % (_encode(request_id), payload)
 

@@ -11,8 +11,8 @@ from ..relay.selector import RelaySelector
 from ..wire import Wire
 from .machine import Machine, Phase
 
-PROBE = 2.0
-"""Seconds for a gateway to answer a ping and the polls; an idle one takes milliseconds."""
+PROBE = 3.0
+"""Seconds for a gateway to answer a ping and the polls; an idle one takes milliseconds, upstream's some hundred."""
 LAST = 1.0
 """Seconds for the rest of a message that a gateway had begun when it became ready to sleep."""
 

@@ -28,8 +28,6 @@ _BEGINNING: Final = re.compile(
     rb'|(res)"\s*,\s*"id"\s*:\s*"openclaw-tenancy-router:)'
 )
 """What a gateway's message begins with that is not for the client; all gateways write these members first."""
-USUAL: Final = tuple((method, b"{}") for method in ("health", "status", "system-presence"))
-"""Polls that are learned even of a client that has not sent them yet."""
 _RESPONSE: Final = re.compile(rb'\{\s*"type"\s*:\s*"res"')
 _GOING: Final = (1001, 1012)
 """Close codes of a gateway that ends; any other is about this client (4001: its token was changed)."""
@@ -129,9 +127,8 @@ class Machine:
         return ping(b"%b%d" % (OWN.encode(), self._count))
 
     def ask_polls(self) -> bytes:
-        """Return the client's polls as requests of ours, to learn what they are answered; and the usual ones, once."""
-        polls = [*(self._noted.polls or ())]
-        polls += [one for one in USUAL if one not in polls and not self.answers.knows(self._scopes, *one)]
+        """Return the client's polls as requests of ours, to learn what they are answered, and what others poll."""
+        polls = self.answers.to_ask(self._scopes, self._noted.polls or ())
         return b"".join(self._request(method, params) for method, params in polls)
 
     def subscribe(self) -> bytes:

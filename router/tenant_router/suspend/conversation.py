@@ -214,6 +214,7 @@ class Suspends:
 
     async def _close(self, key: str, fence: _Fence) -> str | None:
         """Take all connections out of the relay; return what keeps one from it."""
+        self._router.lot.answers(key).begin()
         lifts = {
             connection: self._router.selector.lift(connection.pair)
             for connection in self._router.live.of(key)
