@@ -204,6 +204,13 @@ class TemplateWake(ApiModel):
     """Share of the plan's wakes that one tenant gets against another."""
 
 
+class TemplateUpdate(ApiModel):
+    """When a changed template reaches a tenant that is awake."""
+
+    deadline: DurationSeconds | None = None
+    """How long a change may wait for the tenant's next sleep; after that its gateway is restarted. Left out: for ever."""
+
+
 class TenantTemplateSpec(ApiModel):
     """What tenants are made from."""
 
@@ -242,6 +249,8 @@ class TenantTemplateSpec(ApiModel):
     """What each tenant may ask for, where it has no limits of its own."""
     wake: TemplateWake = TemplateWake()
     """How a tenant is woken."""
+    update: TemplateUpdate = TemplateUpdate()
+    """When a changed template reaches a tenant that is awake."""
 
 
 class TenantTemplateStatus(ApiModel):

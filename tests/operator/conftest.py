@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster.fixtures import Cluster
 from operator_world import World, install_crds, world
+
+from cluster.fixtures import Cluster
 
 
 @pytest.fixture(scope="session")

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
 from cluster.api import ApiError
 from cluster.fixtures import Cluster
 from deadlines import eventually, eventually_sync
 from ports import free_port
-
 from tenant_api.kubernetes_names import GROUP, VERSION, child_name, gateway_labels
 from tenant_api.tokens import token_hex
 

@@ -210,8 +210,8 @@ __all__ = [
     "claim_record",
     "deployment_record",
     "pod_record",
-    "secret_record",
     "seconds",
+    "secret_record",
     "template_record",
     "tenant_record",
 ]

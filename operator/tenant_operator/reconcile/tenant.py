@@ -58,7 +58,7 @@ class TenantReconciler:
             return
         before = msgspec.json.decode(view.tenant.status)
         life = self._world.lives.of(key.object)
-        verdict, provisioning, failure = await self._provide(view, before)
+        verdict, provisioning, failure = await self._provide(view.tenant, view, before)
         view = self._world.cache.view(key.object)
         if view.tenant is None:
             return
@@ -79,19 +79,18 @@ class TenantReconciler:
             raise failure
 
     async def _provide(
-        self, view: TenantView, before: dict[str, Any]
+        self, tenant: TenantRecord, view: TenantView, before: dict[str, Any]
     ) -> tuple[Accepted | Refused, Provisioning, ApiError | None]:
         """Apply what is to be applied; return the verdict, how far that came, and what is to be tried again."""
-        assert view.tenant is not None
         world = self._world
-        verdict: Accepted | Refused = accept(view.tenant, world.cache, world.templates, world.settings.images)
+        verdict: Accepted | Refused = accept(tenant, world.cache, world.templates, world.settings.images)
         if isinstance(verdict, Accepted) and view.claim is not None:
             verdict = foreign_volume(verdict.tenant, view.claim.user) or verdict
         if isinstance(verdict, Refused):
             return verdict, self._unprovided(view), None
         if _lost(view, before):
-            await self._children.look_again(view.tenant.namespace, view.tenant.name)
-            view = world.cache.view(view.tenant.key)
+            await self._children.look_again(tenant.namespace, tenant.name)
+            view = world.cache.view(tenant.key)
         try:
             work = plan(verdict, view, world.templates, world.settings.door, overdue=self._overdue(view, verdict))
         except ConfigError as error:
@@ -109,10 +108,9 @@ class TenantReconciler:
             return verdict, Provisioning(_refused(error), self._unprovided(view).template_version), error
         except ApiUnavailable:
             raise
-        view = world.cache.view(view.tenant.key)
         if first or work.deployment is not None:
-            world.queue.add_after(template_key(view_namespace(view), verdict.template.name), FOLLOWERS_PAUSE)
-        return verdict, provisioned(work, view, version), None
+            world.queue.add_after(template_key(tenant.namespace, verdict.template.name), FOLLOWERS_PAUSE)
+        return verdict, provisioned(work, world.cache.view(tenant.key), version), None
 
     def _unprovided(self, view: TenantView) -> Provisioning:
         """Return what is to be said when nothing was applied because the resource is not accepted."""
@@ -224,14 +222,7 @@ class TenantReconciler:
 
 def update_deadline(accepted: Accepted) -> float | None:
     """Return the seconds after which a changed template is applied to an awake tenant; None: never before its sleep."""
-    update = getattr(accepted.template.spec, "update", None)
-    deadline = getattr(update, "deadline", None)
-    return float(deadline) if deadline is not None else None
-
-
-def view_namespace(view: TenantView) -> str:
-    """Return the namespace of a view's tenant."""
-    return view.tenant.namespace if view.tenant is not None else ""
+    return accepted.template.spec.update.deadline
 
 
 def _lost(view: TenantView, before: dict[str, Any]) -> bool:
