@@ -81,6 +81,11 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     copied = _copied(head)
     with router.live.opening(match.tenant.key):
         leg, uid = await _greet(router, wire, opening, request, match.tenant, address, origin, copied)
+    try:
+        _still_enters(router, request, match)
+    except Rejection:
+        leg.wire.close()
+        raise
 
     # 7 and 8. Hello, relay. From here on the selector owns both sockets.
     router.live.relay(
@@ -125,6 +130,15 @@ def _enter(router: Router, request: ConnectRequest, origin: ClientOrigin) -> Tok
         raise TenantSuspended from None
     except entry.TooMany as denied:
         raise TooManyConnections(denied.limit) from None
+
+
+def _still_enters(router: Router, request: ConnectRequest, match: TokenMatch) -> None:
+    """Refuse who was let in, if its token was taken away while it was held: only what is relayed hears of that."""
+    now = entry.holder(router, request.params.token or "")
+    if now is None or now.tenant.key != match.tenant.key:
+        raise TokenMismatch(request.params.client)
+    if now.tenant.suspended:
+        raise TenantSuspended
 
 
 async def _greet(

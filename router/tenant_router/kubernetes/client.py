@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -68,7 +68,7 @@ class ApiServer:
         async with self._answer(method, path, params, headers, data, limit) as answer:
             return await answer.read()
 
-    async def lines(self, path: str, params: Mapping[str, str]) -> AsyncIterator[bytes]:
+    async def lines(self, path: str, params: Mapping[str, str]) -> AsyncGenerator[bytes]:
         """Yield an empty line once the server has begun to answer, then the lines of the watch until it ends it.
 
         Raises

@@ -31,7 +31,7 @@ PATIENCE = 3.0
 LOOK = 0.5
 """Seconds between two looks at a wake without news: patience runs out without any event."""
 LOOK_AGAIN = 3.0
-"""Seconds without any pod until it is listed instead of awaited: a watch may be silently dead, a user is waiting."""
+"""Seconds without any pod until it is asked for again and listed: a user is waiting."""
 MARGIN = 0.5
 """Seconds by which a wake ends before the router's own limit, so that it can still say why."""
 
@@ -161,6 +161,7 @@ class KubernetesFleet:
         return self._address(pod)
 
     def _address(self, pod: GatewayPod) -> GatewayAddress | None:
+        """Return where a pod listens. Should its address be another's by now: that one does not let this user in."""
         if pod.address is None and pod.ip and (entry := self.registry.get(pod.key)) is not None:
             user = identity_user(entry.name, identity_secret(self._master_key, entry.uid))
             pod.address = GatewayAddress(pod.ip, pod.port, pod.uid, user)
@@ -180,10 +181,10 @@ class KubernetesFleet:
             entry = self._wakeable(key)
             if (pod := self.pods.current(key)) is not None and (address := self._dialable(pod)) is not None:
                 return address
-            story.last_wake = phases
+            story.waking(phases)
+            address = await self._wake(entry, phases)
             story.wakes += 1
-            story.turn("waking", reason)
-            return await self._wake(entry, phases)
+            return address
         except PodCantCome as failed:
             self._failed(key, failed.trouble)
             raise
@@ -219,7 +220,8 @@ class KubernetesFleet:
                         raise PodCantCome(last)
                     if pod is not None and last is None and (address := self._address(pod)) is not None:
                         return address
-                    await self._await_news(key, pod, news, phases)
+                    if not await _within(news.wait(), LOOK) and (pod is None or not pod.ip):
+                        await self._insist(entry, phases)
         except TimeoutError:
             raise PodCantCome(self._too_slow(key, phases, limit, last)) from None
         finally:
@@ -235,15 +237,13 @@ class KubernetesFleet:
                 raise PodCantCome(Trouble(Cause.NOT_PROVISIONED, text)) from None
             raise
 
-    async def _await_news(self, key: str, pod: GatewayPod | None, news: asyncio.Event, phases: WakePhases) -> None:
-        try:
-            async with asyncio.timeout(LOOK):
-                await news.wait()
-                return
-        except TimeoutError:
-            pass
-        if (pod is None or not pod.ip) and time.monotonic() - phases.patched > LOOK_AGAIN:
-            await self._pod_sink.look(self._api, key)
+    async def _insist(self, entry: TenantEntry, phases: WakePhases) -> None:
+        """Without news for long: the operator may have scaled to 0 just behind us, or the watch may have died silently."""
+        now = time.monotonic()
+        if now - max(phases.patched, phases.insisted) > LOOK_AGAIN:
+            phases.insisted = now
+            await self._scale_up(entry)
+            await self._pod_sink.look(self._api, entry.key)
 
     def _trouble(self, key: str, pod: GatewayPod | None, phases: WakePhases) -> Trouble | None:
         """Return what keeps a wake from its pod now. `patient` is left only while there is patience."""
@@ -321,6 +321,15 @@ def _mark(phases: WakePhases, pod: GatewayPod) -> None:
         phases.scheduled = phases.scheduled or now
     if pod.ip:
         phases.address = phases.address or now
+
+
+async def _within(wanted: Coroutine[Any, Any, Any], seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await wanted
+    except TimeoutError:
+        return False
+    return True
 
 
 def _report_failure(task: asyncio.Task[None]) -> None:

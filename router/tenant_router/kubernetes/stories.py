@@ -31,6 +31,8 @@ class WakePhases:
     """It has a node."""
     address: float = 0.0
     """It has an address to dial."""
+    insisted: float = 0.0
+    """The scale was sent again, because no pod came."""
 
 
 @dataclass(slots=True)
@@ -48,17 +50,24 @@ class Story:
 
     def turn(self, state: str, reason: str) -> None:
         """Go on to another state; the same one again is no news."""
-        if state == self.state:
-            return
-        self.state, self.since, self.reason = state, time.time(), reason
-        self.chapters.append((self.since, state, reason))
+        if state != self.state:
+            self._tell(state, reason)
+
+    def waking(self, phases: WakePhases) -> None:
+        """Note that a wake has begun. One that follows a failure is only told once it comes to something else."""
+        self.last_wake = phases
+        if self.state not in ("failed", "awake"):
+            self.turn("waking", phases.reason)
 
     def failed(self, trouble: Trouble) -> None:
-        """Note that a wake came to nothing."""
-        again = self.last_failure is not None and self.last_failure[1].text == trouble.text
+        """Note that a wake came to nothing; the same failure again, a second later, is no news."""
         self.last_failure = (time.time(), trouble)
-        if not again or self.state != "failed":
-            self.turn("failed", trouble.text)
+        if (self.state, self.reason) != ("failed", trouble.text):
+            self._tell("failed", trouble.text)
+
+    def _tell(self, state: str, reason: str) -> None:
+        self.state, self.since, self.reason = state, time.time(), reason
+        self.chapters.append((self.since, state, reason))
 
     def history(self) -> list[dict[str, Any]]:
         """Return the chapters as `why` prints them."""

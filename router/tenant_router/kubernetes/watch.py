@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import aclosing
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -15,7 +16,7 @@ import msgspec
 from .backoff import Backoff
 from .client import LIST, ApiServer
 from .errors import ApiError, ApiUnavailable, Expired
-from .objects import Named, Page, Status, WatchEvent
+from .objects import Meta, Named, Page, Status, WatchEvent
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ class Watch(Generic[Kind]):
             except Expired:
                 log.info("%s of %s: the watch is too old, listing anew", self.plural, self.namespace)
                 self._version = ""
+                await asyncio.sleep(backoff.pause())
             except ApiError as error:
                 if self.problem != str(error):
                     self.problem = str(error)
@@ -103,10 +105,7 @@ class Watch(Generic[Kind]):
             except msgspec.MsgspecError as error:
                 raise ApiUnavailable(f"the list of {self._path} is not valid: {error}") from error
             for raw in page.items or ():
-                item = self._read(raw)
-                names.add(item.metadata.name if item is not None else _decode_named(raw).metadata.name)
-                if item is not None:
-                    self._sink.put(item, listed=True)
+                names.add(self._put(raw, listed=True).name)
             token = page.metadata.continue_
             if not token:
                 break
@@ -124,40 +123,52 @@ class Watch(Generic[Kind]):
             "timeoutSeconds": str(int(random.uniform(*LIFE))),  # noqa: S311 - spreads load, guards nothing
             **self._selector,
         }
-        async for line in self._api.lines(self._path, params):
-            self._works()
-            if not line:
-                continue
-            try:
-                event = _decode_event(line)
-            except msgspec.MsgspecError as error:
-                raise ApiUnavailable(f"the watch of {self._path} sent what is no event: {error}") from error
-            if event.type == "ERROR":
-                status = _decode_status(event.object)
-                if status.code == GONE:
-                    raise Expired(status.message)
-                raise ApiUnavailable(f"{status.message} ({status.code})")
-            backoff.reset()
-            self._event(event)
+        async with aclosing(self._api.lines(self._path, params)) as lines:
+            async for line in lines:
+                self._works()
+                if line:
+                    self._event(line)
+                    backoff.reset()
 
-    def _event(self, event: WatchEvent) -> None:
-        known = None if event.type == "BOOKMARK" else self._read(event.object)
-        if known is not None and event.type == "DELETED":
-            self._sink.gone(known)
-        elif known is not None:
-            self._sink.put(known, listed=False)
-        told: Named = known if known is not None else _decode_named(event.object)
-        self._version = told.metadata.resource_version or self._version
-
-    def _read(self, raw: msgspec.Raw) -> Kind | None:
-        """Decode one object; one that can't be read is named in the log and left as it was before."""
+    def _event(self, line: bytes) -> None:
         try:
-            return self._decode(raw)
+            event = _decode_event(line)
         except msgspec.MsgspecError as error:
-            log.error("%s %s/%s: %s", self.plural, self.namespace, _decode_named(raw).metadata.name, error)
-            return None
+            raise ApiUnavailable(f"the watch of {self._path} sent what is no event: {error}") from error
+        if event.type == "ERROR":
+            status = _decode_status(event.object)
+            if status.code == GONE:
+                raise Expired(status.message)
+            raise ApiUnavailable(f"{status.message} ({status.code})")
+        if event.type == "BOOKMARK":
+            meta = _meta(event.object)
+        else:
+            meta = self._put(event.object, listed=False, deleted=event.type == "DELETED")
+        self._version = meta.resource_version or self._version
+
+    def _put(self, raw: msgspec.Raw, *, listed: bool, deleted: bool = False) -> Meta:
+        """Hand one object on. One that can't be read, or that we trip over, must cost no other its news."""
+        meta = _meta(raw)
+        try:
+            item = self._decode(raw)
+            if deleted:
+                self._sink.gone(item)
+            else:
+                self._sink.put(item, listed)
+        except msgspec.MsgspecError as error:
+            log.error("%s %s/%s stays as it was: %s", self.plural, self.namespace, meta.name, error)
+        except Exception:
+            log.exception("%s %s/%s: an error of ours", self.plural, self.namespace, meta.name)
+        return meta
 
     def _works(self) -> None:
         if self.problem is not None:
             log.info("%s of %s: up to date", self.plural, self.namespace)
             self.problem = None
+
+
+def _meta(raw: msgspec.Raw) -> Meta:
+    try:
+        return _decode_named(raw).metadata
+    except msgspec.MsgspecError:
+        return Meta()

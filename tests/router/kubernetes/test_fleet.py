@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from kubernetes_world import Cluster, Node, RunningRouter, hello, known
@@ -89,6 +90,21 @@ async def test_another_pod_is_another_incarnation(cluster: Cluster, node: Node, 
     assert "deleted" in (running.fleet.ended(first) or "")
 
 
+async def test_a_scale_to_zero_just_behind_a_wake_only_delays_it(
+    cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(running, cluster, "ann")
+
+    async def undone(node: Node, pod: dict[str, Any]) -> None:
+        node.broken = None
+        await node.cluster.scale("ann", 0)
+
+    node.broken = undone
+    await hello(running, token)
+    assert node.made == 1
+
+
 # Tokens
 
 
@@ -139,6 +155,27 @@ async def test_a_suspended_tenant_is_shut_out_and_not_woken(
     await cluster.edit("ann", power="Auto")
     await eventually(lambda: running.why("ann")["power"] == "Auto", 5)
     await hello(running, token)
+
+
+async def test_a_token_that_is_revoked_while_its_client_is_held_opens_nothing(
+    cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(running, cluster, "ann")
+
+    async def slow(node: Node, pod: dict[str, Any]) -> None:
+        await node.bind(pod)
+
+    node.broken = slow
+    client = await Client.open(running)
+    held = asyncio.create_task(client.hello(token))
+    await eventually(lambda: node.pods, 10)
+    await cluster.edit("ann", tokens=[])
+    await eventually(lambda: running.fleet.find(bytes.fromhex(token_hex(token))) is None, 5)
+    pod = node.pod_of("ann")
+    ip = await node.start(pod)
+    await node.status(pod, phase="Running", podIP=ip, podIPs=[{"ip": ip}])
+    assert (await held)["error"]["details"]["code"] == "AUTH_TOKEN_MISMATCH"
 
 
 async def test_a_deleted_tenant_is_shut_out(cluster: Cluster, node: Node, running: RunningRouter) -> None:
