@@ -3,16 +3,23 @@ CLUSTER ?= $(if $(shell docker version >/dev/null 2>&1 && echo yes),kind,scratch
 export CLUSTER
 CLUSTER_COMMAND := PYTHONPATH=tests $(BIN)/python -m cluster
 
-.PHONY: cluster-up cluster-down cluster-status api-test
+.PHONY: cluster-up cluster-down cluster-status cluster-images api-test e2e
 
 cluster-up: setup ## a Kubernetes with a node, for `make e2e`; CLUSTER=existing|kind|scratch (first time 15 minutes, then 20 s)
 	@$(CLUSTER_COMMAND) up
+	@echo 'Now: eval "$$(PYTHONPATH=tests $(BIN)/python -m cluster env)"'
 
 cluster-down: setup ## stop it, its data stays; ARGS=--wipe forgets that too
 	@$(CLUSTER_COMMAND) down $(ARGS)
 
 cluster-status: setup ## what of it runs
 	@$(CLUSTER_COMMAND) status
+
+cluster-images: setup ## build our images and have them in it; ARGS='router gateway' for some
+	@$(CLUSTER_COMMAND) images $(ARGS)
+
+e2e: setup runtime ## the tests that need pods: the cluster itself, then the product on it
+	$(BIN)/pytest -m 'cluster and node' tests/cluster tests/e2e_cluster $(ARGS)
 
 api-test: setup ## the tests that need a real API server but no node
 	$(BIN)/pytest -m 'cluster and not node' $(ARGS)

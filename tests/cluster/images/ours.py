@@ -9,10 +9,11 @@ from .builder import Dockerfile
 
 REPOSITORY = PACKAGE_DIR.parent.parent
 TARGETS = ("operator", "router", "gateway", "openclaw")
+# As the chart names them, with images.prefix=localhost/.
 PREFIX = "localhost/openclaw-tenancy"
 TAG = "dev"
 
 
 def ours(targets: Sequence[str] = TARGETS) -> list[Dockerfile]:
-    """What to build for these stages; the names are PREFIX/TARGET:TAG."""
-    return [Dockerfile(f"{PREFIX}/{target}:{TAG}", REPOSITORY, target=target) for target in targets]
+    """What to build for these stages; the names are PREFIX-TARGET:TAG."""
+    return [Dockerfile(f"{PREFIX}-{target}:{TAG}", REPOSITORY, target=target) for target in targets]

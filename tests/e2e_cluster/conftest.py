@@ -1,0 +1,64 @@
+"""The product on a cluster: our images, the chart, a model, and templates of both runtimes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from cluster.fixtures import Cluster, make_namespace
+from cluster.images.ours import TARGETS, ours
+from cluster.pods import claim, pod
+from e2e_cluster import model
+from e2e_cluster.release import NAME, MakeCli, Release, cli_maker
+from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
+
+FILL_SECONDS = 60.0
+# What tenants start from: a file of the workspace that no gateway writes by itself.
+FILL = ("sh", "-c", "mkdir -p /data/workspace && echo 'Made for you.' > /data/workspace/WELCOME.md")
+
+
+@pytest.fixture(scope="session")
+def images(node_cluster: Cluster) -> Mapping[str, str]:
+    """Our four images, built and present."""
+    assert node_cluster.provider
+    return dict(zip(TARGETS, node_cluster.provider.load(ours()), strict=True))
+
+
+@pytest.fixture(scope="session")
+def model_address(node_cluster: Cluster, images: Mapping[str, str]) -> Iterator[str]:
+    """Address of a pod that answers as a language model, in a namespace of its own."""
+    namespace = make_namespace(node_cluster)
+    yield model.start(node_cluster, namespace, images["router"])
+    node_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="package")
+def release(node_cluster: Cluster, images: Mapping[str, str], model_address: str) -> Iterator[Release]:
+    """The chart, installed; templates `native` and `upstream` whose tenants start from a filled volume."""
+    name = f"e2e-{secrets.token_hex(3)}"
+    made = Release(node_cluster, images, name, f"{name}-tenants", (f"{model_address}/32:{model.PORT}",))
+    try:
+        made.install()
+        assert node_cluster.provider
+        made.apply(
+            claim("template", node_cluster.provider.storage_class),
+            pod("fill", node_cluster.provider.python_image, FILL, volume="template"),
+        )
+        done = "jsonpath={.status.phase}=Succeeded"
+        node_cluster.kubectl.wait(done, "pod/fill", "-n", made.tenants, timeout=FILL_SECONDS)
+        for template, runtime in (("native", "native"), ("upstream", "openclaw")):
+            made.apply(made.template(template, runtime, model.config(model_address), "template"))
+        with made.reached():
+            yield made
+    finally:
+        made.helm("uninstall", "--ignore-not-found", "--wait", NAME)
+        node_cluster.kubectl("delete", "namespace", made.namespace, made.tenants, "--ignore-not-found", timeout=120)
+
+
+@pytest.fixture
+def cli(release: Release, openclaw: OpenClawRuntime, tmp_path: Path) -> MakeCli:
+    """Makes upstream's clients: `cli("anna")`."""
+    return cli_maker(release, openclaw, tmp_path)

@@ -1,0 +1,214 @@
+"""One release of the chart on the cluster, its tenants, and the ways to talk to them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clients.openclaw_cli import OpenClawCli
+from cluster.errors import CommandFailed
+from cluster.fixtures import RESTRICTED, Cluster
+from cluster.images.ours import REPOSITORY, TAG
+from cluster.layout import Layout
+from cluster.programs import find, run
+from deadlines import eventually
+from openclaw_tenancy.demo.client import GatewayClient
+from tenant_api.kubernetes_names import GROUP, TENANT_LABEL, VERSION, child_name
+from tenant_api.tokens import token_hex
+from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
+
+CHART = REPOSITORY / "charts" / "openclaw-tenancy"
+HELM_SECONDS = 180.0
+SOON = 30.0
+"""Seconds for what takes controllers and the kubelet a second or two on a free machine."""
+WAKE_SECONDS = 90.0
+"""Seconds for a wake of upstream's gateway on a busy machine; 5 on a free one."""
+NAME = "oct"
+
+
+class ClusterCli(OpenClawCli):
+    """Upstream's client; the path to the Service is this machine's own, so it may be plain text."""
+
+    def program(self, *args: str, env: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
+        return super().program(*args, env={"OPENCLAW_ALLOW_INSECURE_PRIVATE_WS": "1", **(env or {})})
+
+
+@dataclass
+class Release:
+    """`helm install` of the chart into `namespace`, with its tenants in another."""
+
+    cluster: Cluster
+    images: Mapping[str, str]
+    """Names by target of the Dockerfile."""
+    namespace: str
+    tenants: str
+    egress: tuple[str, ...] = ()
+    """Where gateways may go besides public HTTPS: CIDR:port."""
+    url: str = ""
+    tokens: dict[str, str] = field(default_factory=dict)
+
+    def values(self, **more: Any) -> dict[str, Any]:
+        """What differs from the chart's own values."""
+        repository, _, tag = self.images["operator"].rpartition(":")
+        prefix = repository.removesuffix("openclaw-tenancy-operator")
+        return {
+            "images": {"prefix": prefix, "tag": tag or TAG},
+            "tenants": {"namespaces": [self.tenants], "egress": list(self.egress)},
+            "operator": {"poll": "1s", "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+            "router": {"preStopSeconds": 1, "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}}},
+            "tests": {"storageClassName": self.storage_class},
+            **more,
+        }
+
+    @property
+    def storage_class(self) -> str:
+        assert self.cluster.provider
+        return self.cluster.provider.storage_class or ""
+
+    def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> str:
+        """Run helm; CommandFailed carries what it said."""
+        program = find("helm") if self.cluster.scratch is None else None
+        argv = [program or str(Layout.default().program("helm")), "-n", self.namespace, *words]
+        if values is not None:
+            argv += ["-f", "-"]
+        text = None if values is None else json.dumps(values)
+        return run(argv, timeout=HELM_SECONDS, env=self.cluster.kubectl.env, input=text)
+
+    def install(self, **more: Any) -> None:
+        """Install or upgrade, and wait until all of it is ready."""
+        # The CRDs are the cluster's and may be there by another release or by kubectl.
+        words = ["upgrade", "--install", "--take-ownership", NAME, str(CHART), "--wait", "--timeout", "120s"]
+        metadata = {"name": self.namespace, "labels": RESTRICTED}
+        self.cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        try:
+            self.helm(*words, values=self.values(**more))
+        except CommandFailed as failed:
+            raise CommandFailed(f"{failed}\n{self.say()}") from failed
+
+    def say(self) -> str:
+        """What the release's pods and the namespaces' events say, for a failed test."""
+        told = []
+        for where in (self.namespace, self.tenants):
+            told.append(self.cluster.kubectl("get", "pods,tenants,pvc", "-n", where, "-o", "wide"))
+            told.append(self.cluster.kubectl("get", "events", "-n", where, "--sort-by=.lastTimestamp")[-2000:])
+        for component in ("operator", "router"):
+            told.append(self.logs(component)[-3000:])
+        return "\n".join(told)
+
+    def logs(self, component: str) -> str:
+        """The end of the logs of operator or router."""
+        selector = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}"
+        return self.cluster.kubectl("logs", "-n", self.namespace, "-l", selector, "--tail=60", "--prefix")
+
+    def pods_of(self, component: str) -> list[str]:
+        """Names of the pods of operator or router."""
+        selector = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}"
+        found = self.cluster.kubectl.get("pods", "-n", self.namespace, "-l", selector)["items"]
+        return [pod["metadata"]["name"] for pod in found]
+
+    @contextmanager
+    def reached(self) -> Iterator[None]:
+        """`url` leads to the router's Service while the block runs: its address where this machine has a route to it."""
+        service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
+        port = service["spec"]["ports"][0]["port"]
+        if self.cluster.scratch:
+            self.url = f"ws://{service['spec']['clusterIP']}:{port}"
+            yield
+            return
+        words = ["port-forward", "-n", self.namespace, f"service/{service['metadata']['name']}", f":{port}"]
+        argv = [self.cluster.kubectl.program, "--kubeconfig", str(self.cluster.kubeconfig), *words]
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as forward:
+            try:
+                assert forward.stdout
+                local = forward.stdout.readline().split("->")[0].rpartition(":")[2].strip()
+                self.url = f"ws://127.0.0.1:{local}"
+                yield
+            finally:
+                forward.terminate()
+
+    # --- tenants
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Apply objects in the tenants' namespace."""
+        self.cluster.kubectl.apply(*objects, namespace=self.tenants)
+
+    def template(self, name: str, runtime: str, config: str, claim: str | None = None, **spec: Any) -> dict[str, Any]:
+        """A TenantTemplate, not yet applied; its tenants' volumes are clones of `claim`."""
+        volume: dict[str, Any] = {"size": "1Gi"}
+        if self.storage_class:
+            volume["storageClassName"] = self.storage_class
+        if claim:
+            volume["source"] = {"persistentVolumeClaim": {"claimName": claim}}
+        spec = {
+            "version": "1",
+            "runtime": runtime,
+            "volume": volume,
+            "config": config,
+            "wake": {"timeout": "90s"},
+            **spec,
+        }
+        api = f"{GROUP}/{VERSION}"
+        return {"apiVersion": api, "kind": "TenantTemplate", "metadata": {"name": name}, "spec": spec}
+
+    def tenant(self, name: str, template: str, **spec: Any) -> dict[str, Any]:
+        """A Tenant with a token of its own, not yet applied."""
+        self.tokens.setdefault(name, f"oct-{name}-{secrets.token_hex(16)}")
+        tokens = [{"name": "phone", "sha256": token_hex(self.tokens[name])}]
+        spec = {"userId": f"user-{name}", "templateRef": {"name": template}, "tokens": tokens, **spec}
+        return {"apiVersion": f"{GROUP}/{VERSION}", "kind": "Tenant", "metadata": {"name": name}, "spec": spec}
+
+    def get(self, *words: str) -> dict[str, Any]:
+        """An object of the tenants' namespace, or a list."""
+        return self.cluster.kubectl.get(*words, "-n", self.tenants)
+
+    def condition(self, name: str, type: str, kind: str = "tenant") -> dict[str, Any]:
+        """A condition of a tenant's status, {} if there is none yet."""
+        conditions = self.get(kind, name).get("status", {}).get("conditions", [])
+        return next((one for one in conditions if one["type"] == type), {})
+
+    async def provisioned(self, *names: str) -> None:
+        """Wait until these tenants are Provisioned."""
+
+        def all_are() -> bool:
+            said = {name: self.condition(name, "Provisioned") for name in names}
+            assert all(one.get("status") == "True" for one in said.values()), said
+            return True
+
+        await eventually(all_are, SOON, f"{names} Provisioned")
+
+    def pods(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The gateways' pods, of one tenant or of all."""
+        found = self.get("pods", "-l", f"{TENANT_LABEL}={name}" if name else TENANT_LABEL)["items"]
+        assert isinstance(found, list)
+        return found
+
+    async def asleep(self, name: str, timeout: float = SOON) -> None:
+        """Wait until a tenant's pod is gone."""
+        await eventually(lambda: not self.pods(name), timeout, f"{name} asleep")
+
+    def in_gateway(self, name: str, *command: str) -> str:
+        """The output of a command in a tenant's pod, which must be awake."""
+        words = ["exec", "-n", self.tenants, f"deployment/{child_name(name)}", "-c", "gateway", "--"]
+        return self.cluster.kubectl(*words, *command)
+
+    def client(self, name: str, **options: Any) -> GatewayClient:
+        """Our small client with this tenant's token."""
+        return GatewayClient(self.url, self.tokens[name], **{"deadline": WAKE_SECONDS, **options})
+
+
+MakeCli = Callable[[str], ClusterCli]
+
+
+def cli_maker(release: Release, runtime: OpenClawRuntime, home: Path) -> MakeCli:
+    """Makes fresh installations of upstream's client, each with one tenant's token."""
+
+    def make(name: str) -> ClusterCli:
+        return ClusterCli(runtime, home / secrets.token_hex(4), release.url, release.tokens[name])
+
+    return make

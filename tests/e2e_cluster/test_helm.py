@@ -1,0 +1,49 @@
+"""`helm upgrade` under a live client, `helm test`, and `helm uninstall` that leaves the tenants' volumes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from deadlines import eventually
+from e2e_cluster import model
+from e2e_cluster.release import NAME, SOON, Release
+from tenant_api.kubernetes_names import child_name
+
+
+@pytest.fixture
+def own(release: Release, model_address: str) -> Iterator[Release]:
+    """The release, with a tenant `hana`."""
+    release.apply(release.template("empty", "native", model.config(model_address)), release.tenant("hana", "empty"))
+    yield release
+
+
+async def test_helm_test_talks_to_a_tenant(release: Release) -> None:
+    said = release.helm("test", NAME, "--logs", "--timeout", "170s")
+    assert "Succeeded" in said
+    left = release.get("tenants")["items"]
+    assert not [tenant for tenant in left if "test" in tenant["metadata"]["name"]]
+
+
+async def test_an_upgrade_replaces_routers_and_clients_go_on(own: Release) -> None:
+    await own.provisioned("hana")
+    before = set(own.pods_of("router"))
+    async with own.client("hana") as client:
+        await client.call("health")
+        gateway = own.pods("hana")[0]["metadata"]["uid"]
+        own.install(logLevel="DEBUG")
+    await eventually(lambda: not before & set(own.pods_of("router")), SOON, "all routers replaced")
+    async with own.client("hana") as client:
+        await client.call("health")
+    assert own.pods("hana")[0]["metadata"]["uid"] == gateway, "the upgrade did not end the tenant's gateway"
+
+
+async def test_uninstall_keeps_tenants_and_volumes(own: Release) -> None:
+    await own.provisioned("hana")
+    own.helm("uninstall", NAME, "--wait", "--timeout", "120s")
+    assert own.pods_of("router") == own.pods_of("operator") == []
+    assert own.get("pvc", child_name("hana"))["status"]["phase"] == "Bound"
+    own.install()
+    async with own.client("hana") as client:
+        await client.call("health")

@@ -1,0 +1,90 @@
+"""Apart by packets: what a tenant's pod reaches, and who reaches it, with the operator's policies in force."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+import pytest_asyncio
+
+from cluster.fixtures import Cluster, make_namespace
+from cluster.layout import API_SERVICE_IP, NODE_IP
+from cluster.packets import FILES, PROBE, SERVE, Target, Verdict, from_host, from_pod
+from cluster.pods import pod
+from deadlines import eventually
+from e2e_cluster import model
+from e2e_cluster.release import SOON, Release
+
+OPEN, CLOSED = Verdict.OPEN, Verdict.CLOSED
+METADATA = Target("169.254.169.254", 80)
+GATEWAY = 18789
+NAMES = ("ines", "ivan")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def awake(release: Release) -> AsyncIterator[dict[str, str]]:
+    """Two tenants that are awake: address by name."""
+    release.apply(*(release.tenant(name, "native", power="AlwaysOn") for name in NAMES))
+    await release.provisioned(*NAMES)
+    found: dict[str, str] = {}
+    for name in NAMES:
+        async with release.client(name):
+            found[name] = release.pods(name)[0]["status"]["podIP"]
+    yield found
+    release.cluster.kubectl("delete", "tenant", *NAMES, "-n", release.tenants)
+
+
+def sees(release: Release, name: str, targets: Sequence[Target]) -> list[Verdict]:
+    """What these are to a tenant's gateway."""
+    return [Verdict(word) for word in release.in_gateway(name, "python3", "-c", PROBE, *map(str, targets)).split()]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_tenant_reaches_the_model_and_nothing_private(
+    release: Release, awake: dict[str, str], model_address: str
+) -> None:
+    closed = [
+        Target(awake["ivan"], GATEWAY),
+        Target(API_SERVICE_IP, 443),
+        Target(NODE_IP, 6443),
+        Target(NODE_IP, 10250),
+        METADATA,
+        *(Target(address, 18790) for address in router_addresses(release)),
+    ]
+    targets = [Target(model_address, model.PORT), *closed]
+    wanted = [OPEN, *[CLOSED] * len(closed)]
+    await eventually(lambda: sees(release, "ines", targets) == wanted, SOON)
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_only_the_router_enters(release: Release, awake: dict[str, str]) -> None:
+    targets = [Target(address, GATEWAY) for address in awake.values()]
+    assert from_host(*targets) == [CLOSED, CLOSED]
+    for router in release.pods_of("router"):
+        words = ["python3", "-c", PROBE, *map(str, targets)]
+        assert release.cluster.kubectl.in_pod(router, words, release.namespace).split() == ["open", "open"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_stranger_of_the_tenants_own_namespace_is_kept_out(
+    node_cluster: Cluster, release: Release, awake: dict[str, str]
+) -> None:
+    assert node_cluster.provider
+    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "data": FILES}
+    stranger = pod("stranger", node_cluster.provider.python_image, SERVE, config_map="files")
+    elsewhere = make_namespace(node_cluster)
+    targets = [Target(address, GATEWAY) for address in awake.values()]
+    try:
+        for namespace in (release.tenants, elsewhere):
+            node_cluster.kubectl.apply(files, stranger, namespace=namespace)
+            node_cluster.kubectl.wait("condition=Ready", "pod/stranger", "-n", namespace)
+            assert from_pod(node_cluster.kubectl, namespace, "stranger", *targets) == [CLOSED, CLOSED]
+    finally:
+        node_cluster.kubectl("delete", "pod/stranger", "configmap/files", "-n", release.tenants)
+        node_cluster.kubectl("delete", "namespace", elsewhere, "--wait=false")
+
+
+def router_addresses(release: Release) -> list[str]:
+    """Addresses of the router's pods."""
+    kubectl = release.cluster.kubectl
+    return [kubectl.get("pod", name, "-n", release.namespace)["status"]["podIP"] for name in release.pods_of("router")]
