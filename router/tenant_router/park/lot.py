@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 ROUND: Final = 25
 """Seconds between two ticks of a parked client: upstream's come every 30 s, and clients give up after 60 without any."""
+MAX_TENANTS: Final = 4096
+"""Tenants whose answers are kept, some KiB each; the polls of others wake once more."""
 
 
 class Lot:
@@ -47,9 +49,10 @@ class Lot:
 
     def answers(self, key: str) -> Answers:
         """Return what is known of a tenant's answers to polls."""
-        found = self._answers.get(key)
-        if found is None:
-            found = self._answers[key] = Answers()
+        found = self._answers.pop(key, None) or Answers()
+        self._answers[key] = found  # the latest last
+        if len(self._answers) > MAX_TENANTS:
+            del self._answers[next(iter(self._answers))]
         return found
 
     def machine(self, connection: Connection, received: bytes) -> Machine:
