@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import ClusterError
+from .gotools import GoTools
 from .images.ours import TARGETS, ours
 from .layout import Layout, Level
+from .node import cgroups
 from .progress import Progress
 from .providers import DEFAULT_NAME, provider
-from .scratch import ScratchCluster
+from .scratch import ScratchCluster, programs
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("--no-controllers", action="store_true", help="level apiserver: leave out the controller-manager")
     down = command("down", "stop it; the next up continues with its data")
     down.add_argument("--wipe", action="store_true", help="forget its data, keys and logs as well")
+    build = command("build", "only compile the programs; exit code 2 where this machine cannot run a node")
+    build.add_argument("--level", type=Level, choices=list(Level), default=Level.NODE, help="default: node")
     command("status", "what runs")
     command("env", "print its KUBECONFIG and PATH, for eval")
     command("stop", "stop one component, as a failure would").add_argument("component")
@@ -65,6 +69,18 @@ def show(cluster: ScratchCluster) -> int:
     return 0
 
 
+def build(layout: Layout, level: Level) -> int:
+    """Compile what a level needs; 2 and the reason where the level cannot run here."""
+    if level == Level.NODE:
+        try:
+            cgroups.check()
+        except ClusterError as error:
+            print(f"cluster: {error}", file=sys.stderr)
+            return 2
+    GoTools(layout, Progress()).ensure(programs(level))
+    return 0
+
+
 def environment(kubeconfig: Path, layout: Layout) -> str:
     """Shell words that make a terminal's kubectl and helm talk to this cluster."""
     return f"export KUBECONFIG={kubeconfig}\nexport PATH={layout.bin}:$PATH"
@@ -85,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
         case "down":
             stopped = (cluster if cluster.exists else provider(Progress(), options.name)).down(options.wipe)
             print(f"stopped: {', '.join(stopped)}" if stopped else f"{cluster.instance.name}: nothing was running")
+        case "build":
+            return build(layout, options.level)
         case "status":
             return show(cluster)
         case "env":

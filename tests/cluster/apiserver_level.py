@@ -26,10 +26,6 @@ class ApiServerLevel:
     progress: Progress
     controllers: bool
 
-    def programs(self) -> tuple[str, ...]:
-        more = controlplane.CONTROLLER_PROGRAMS if self.controllers else ()
-        return controlplane.APISERVER_PROGRAMS + more
-
     def up(self) -> None:
         """Start what does not run; returns when the API server is ready."""
         components = Components(self.processes, self.progress)

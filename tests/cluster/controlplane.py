@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from .certificates import Pki
 from .layout import API_PORT, NODE_IP, SERVICE_CIDR, Instance
 
-APISERVER_PROGRAMS = ("etcd", "kubectl", "kube-apiserver")
-CONTROLLER_PROGRAMS = ("kube-controller-manager",)
-SCHEDULER_PROGRAMS = ("kube-scheduler",)
-
 
 @dataclass(frozen=True)
 class Endpoints:

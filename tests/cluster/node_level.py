@@ -20,7 +20,6 @@ from .processes import ProcessTable
 from .progress import Progress
 from .storage import setup as storage
 
-NODE_PROGRAMS = ("kubelet", "kube-proxy", "csi-provisioner", "helm", "coredns", "pause")
 # The package's own programs (`-m cluster...`) are found here, wherever the command was started.
 OWN_CODE = {"PYTHONPATH": str(PACKAGE_DIR.parent)}
 NODE_READY_SECONDS = 60.0  # 3 s on a free machine
@@ -33,10 +32,6 @@ class NodeLevel:
     instance: Instance
     processes: ProcessTable
     progress: Progress
-
-    def programs(self) -> tuple[str, ...]:
-        plane = controlplane.APISERVER_PROGRAMS + controlplane.CONTROLLER_PROGRAMS + controlplane.SCHEDULER_PROGRAMS
-        return plane + NODE_PROGRAMS
 
     def up(self) -> None:
         """Start what does not run; returns when the node is Ready and claims can be bound."""

@@ -20,6 +20,13 @@ from .progress import Progress
 
 # The programs, the images and the keys are kept: they are what makes the next start quick.
 WIPED = ("data", "run", "pki", "log")
+APISERVER_PROGRAMS = ("etcd", "kubectl", "helm", "kube-apiserver", "kube-controller-manager")
+NODE_PROGRAMS = ("kube-scheduler", "kubelet", "kube-proxy", "csi-provisioner", "coredns", "pause")
+
+
+def programs(level: Level) -> tuple[str, ...]:
+    """What has to be compiled for a level."""
+    return APISERVER_PROGRAMS + (NODE_PROGRAMS if level == Level.NODE else ())
 
 
 @dataclass(frozen=True)
@@ -58,9 +65,8 @@ class ScratchCluster:
                 f"stop it with `python -m cluster down --name {self.instance.name}`, or give this one another --name",
             )
         self._save({"level": level, "controllers": controllers})
-        chosen = self._level()
-        GoTools(self._layout, self._progress).ensure(chosen.programs())
-        chosen.up()
+        GoTools(self._layout, self._progress).ensure(programs(level))
+        self._level().up()
 
     def down(self, wipe: bool = False) -> list[str]:
         """Stop everything that `up` started; `wipe` also forgets data and keys. Returns what was stopped."""
