@@ -23,6 +23,7 @@ from tenant_api.kubernetes_names import (
     GATEWAY,
     GATEWAY_PORT,
     GROUP,
+    RUN_AS,
     TEMPLATES,
     TENANT_LABEL,
     TENANTS,
@@ -43,6 +44,7 @@ from tenant_router.settings import RouterSettings
 MASTER_KEY = b"the master key of these tests, 32+"
 MERGE = "application/merge-patch+json"
 NODE = "played-by-a-test"
+CRDS = Path(__file__).parents[2] / "crds"
 PAUSE = 0.03
 """Seconds between two looks of the played node."""
 
@@ -108,10 +110,12 @@ class Cluster:
             await self.deployment(name)
         return token
 
-    async def deployment(self, name: str, **security: Any) -> None:
-        """Make a tenant's Deployment, asleep, as the operator does."""
+    async def deployment(
+        self, name: str, container: dict[str, Any] | None = None, pod: dict[str, Any] | None = None, **security: Any
+    ) -> None:
+        """Make a tenant's Deployment, asleep, as the operator does; a test may change its container, pod and security."""
         labels = gateway_labels(name)
-        container = {
+        whole = {
             "name": GATEWAY,
             "image": "localhost/gateway:1",
             "imagePullPolicy": "Never",
@@ -120,16 +124,23 @@ class Cluster:
                 "allowPrivilegeEscalation": False,
                 "capabilities": {"drop": ["ALL"]},
                 "runAsNonRoot": True,
+                "runAsUser": RUN_AS,
                 "seccompProfile": {"type": "RuntimeDefault"},
                 **security,
             },
+            **(container or {}),
         }
-        pod = {"containers": [container], "terminationGracePeriodSeconds": 5, "automountServiceAccountToken": False}
+        spec_of_pod = {
+            "containers": [whole],
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            **(pod or {}),
+        }
         spec = {
             "replicas": 0,
             "strategy": {"type": "Recreate"},
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": labels}, "spec": spec_of_pod},
         }
         await self.create("deployments", {"metadata": {"name": child_name(name), "labels": labels}, "spec": spec})
 

@@ -6,13 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from kubernetes_world import NODE, Cluster, Line, Node, RunningRouter
+from kubernetes_world import CRDS, NODE, Cluster, Line, Node, RunningRouter
 
 from cluster.fixtures import Cluster as KubernetesCluster
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
-
-CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="session")
