@@ -58,17 +58,22 @@ class OpenClawCli:
         remote = {"gateway": {"mode": "remote", "remote": {"url": url, "token": token}}}
         (home / "openclaw.json").write_text(json.dumps(remote))
 
-    async def run(self, *args: str, env: Mapping[str, str] | None = None, timeout: float = RUN_TIMEOUT) -> Finished:
-        """Run `openclaw ARGS` to its end."""
+    def program(self, *args: str, env: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
+        """Return argv and the whole environment of `openclaw ARGS`."""
         base = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.home),
             "OPENCLAW_STATE_DIR": str(self.home),
             "OPENCLAW_CONFIG_PATH": str(self.home / "openclaw.json"),
-            "NO_COLOR": "1",
+            # A node host asks npm for updates of itself otherwise.
+            "OPENCLAW_NO_AUTO_UPDATE": "1",
             **(env or {}),
         }
-        argv, full = self.runtime.cli(args, base)
+        return self.runtime.cli(args, base)
+
+    async def run(self, *args: str, timeout: float = RUN_TIMEOUT) -> Finished:
+        """Run `openclaw ARGS` to its end."""
+        argv, full = self.program(*args, env={"NO_COLOR": "1"})
         started = time.monotonic()
         process = await asyncio.create_subprocess_exec(
             *argv,

@@ -104,14 +104,7 @@ class Tui:
 @asynccontextmanager
 async def tui(cli: OpenClawCli, *args: str) -> AsyncIterator[Tui]:
     """Run `openclaw tui ARGS` while the block runs, with the URL and token that this client is configured for."""
-    base = {
-        "PATH": os.environ.get("PATH", os.defpath),
-        "HOME": str(cli.home),
-        "OPENCLAW_STATE_DIR": str(cli.home),
-        "OPENCLAW_CONFIG_PATH": str(cli.home / "openclaw.json"),
-        "LANG": "C.UTF-8",
-    }
-    argv, env = cli.runtime.cli(["tui", *args], base)
+    argv, env = cli.program("tui", *args, env={"LANG": "C.UTF-8"})
     one = Tui(f"openclaw-tenancy-{uuid.uuid4().hex[:8]}")
     words = ["env", "-i", *(f"{name}={value}" for name, value in env.items()), "TERM=screen-256color", *argv]
     await one.start(cli.home, shlex.join(words))

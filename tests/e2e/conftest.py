@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from clients.npm_clients import NpmClients, install
 from e2e_world import World
 from openclaw_tenancy.demo.fakellm import FakeLLM
-from tenant_local.runtimes.openclaw_install import OpenClawRuntime
+from tenant_local.runtimes.openclaw_install import OpenClawRuntime, default_cache_dir
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
@@ -29,3 +30,9 @@ async def fresh(openclaw: OpenClawRuntime, tmp_path: Path) -> AsyncIterator[Worl
     """A world of its own, with nobody in it and nothing running."""
     async with FakeLLM() as llm:
         yield World(tmp_path, llm, openclaw)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
+async def npm_clients(openclaw: OpenClawRuntime) -> NpmClients:
+    """Clients that others wrote, installed once per machine."""
+    return await install(openclaw, default_cache_dir())

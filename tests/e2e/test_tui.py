@@ -12,9 +12,9 @@ from e2e_world import World
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
-TURN = 90.0
+TURN = 120.0
 """Seconds for a turn, the wake before it included."""
-SOON = 30.0
+SOON = 90.0
 """Seconds for what needs no model."""
 
 
