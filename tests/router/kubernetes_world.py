@@ -373,3 +373,11 @@ async def hello(running: RunningRouter, token: str) -> Client:
     answer = await client.hello(token)
     assert answer["ok"], answer
     return client
+
+
+async def answers(client: Client) -> bool:
+    """Tell whether a client's gateway answers, whatever it says unasked meanwhile (ticks)."""
+    answer = await client.call("sessions.list")
+    while answer["type"] != "res":
+        answer = await client.recv()
+    return bool(answer["ok"])

@@ -107,8 +107,10 @@ class ApiServer:
                 if answer.status >= 300:
                     raise _error(answer, await answer.read())
                 yield answer
+        except aiohttp.ClientConnectorError as error:
+            raise ApiUnavailable(f"no connection to {error.host}:{error.port}: {error.strerror}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ApiUnavailable(f"{method} {path}: {type(error).__name__} {error}".rstrip()) from error
+            raise ApiUnavailable(f"{method} {path} broke off: {type(error).__name__}") from error
 
     async def _send(
         self,

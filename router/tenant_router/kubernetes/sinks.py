@@ -17,7 +17,7 @@ from .objects import Event, Page, Pod, Template, Tenant
 from .pods import GatewayPod, Pods
 from .registry import Registry, Revocation
 from .warnings import Warnings
-from .watch import Watch
+from .watch import SHORT_LIFE, Watch
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +147,6 @@ def watches(
             Watch(api, OURS, namespace, TEMPLATES, Template, templates),
             Watch(api, OURS, namespace, TENANTS, Tenant, tenants),
             Watch(api, CORE, namespace, "pods", Pod, pods, gateways),
-            Watch(api, CORE, namespace, "events", Event, events, warnings),
+            Watch(api, CORE, namespace, "events", Event, events, warnings, SHORT_LIFE),
         ]
     return found

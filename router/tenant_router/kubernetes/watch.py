@@ -24,6 +24,8 @@ PAGE = 500
 """Objects of one page, as kubectl and client-go have it."""
 LIFE = (240.0, 300.0)
 """Seconds until the server ends a watch; spread, so that replicas don't come back together."""
+SHORT_LIFE = (50.0, 70.0)
+"""The same where bookmarks never come, because the API server caches no watch of that kind: before we think it dead."""
 GONE = 410
 
 Kind = TypeVar("Kind", bound=Named)
@@ -57,6 +59,7 @@ class Watch(Generic[Kind]):
     def __init__(
         self, api: ApiServer, base: str, namespace: str, plural: str, kind: type[Kind], sink: Sink[Kind],
         selector: dict[str, str] | None = None,
+        life: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         self.plural = plural
         self.namespace = namespace
@@ -64,6 +67,7 @@ class Watch(Generic[Kind]):
         self._path = f"{base}/namespaces/{namespace}/{plural}"
         self._sink = sink
         self._selector = selector or {}
+        self._life = life
         self._decode = msgspec.json.Decoder(kind).decode
         self._version = ""
         self.listed = asyncio.Event()
@@ -120,7 +124,7 @@ class Watch(Generic[Kind]):
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
-            "timeoutSeconds": str(int(random.uniform(*LIFE))),  # noqa: S311 - spreads load, guards nothing
+            "timeoutSeconds": str(int(random.uniform(*(self._life or LIFE)))),  # noqa: S311 - spreads load, guards nothing
             **self._selector,
         }
         async with aclosing(self._api.lines(self._path, params)) as lines:
