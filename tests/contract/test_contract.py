@@ -18,7 +18,7 @@ from table import render, write, written
 
 from tenant_gateway.methods.registry import METHODS
 
-pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(900)]
 
 Recordings = tuple[Recording, Recording]
 

@@ -16,7 +16,7 @@ from gateways import TOKEN, native
 from clients.openclaw_cli import OpenClawCli
 from openclaw_tenancy.demo.fakellm import FakeLLM
 
-pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.openclaw, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

@@ -342,3 +342,11 @@ class Operator:
 def text_of(payload: dict[str, Any]) -> str:
     """The text of a `chat` payload's message."""
     return "".join(part["text"] for part in payload["message"]["content"] if part["type"] == "text")
+
+
+async def call_tool(operator: Operator, tool: str, session: str = "main", **arguments: Any) -> str:
+    """Let the model call a tool; what it was told comes back in its answer."""
+    end = await operator.turn(f"TOOL:{tool} {json.dumps(arguments)}", session=session)
+    text = text_of(end)
+    assert text.startswith(f"{tool} said: "), end
+    return text.removeprefix(f"{tool} said: ")

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
-from native_world import NativeGateway, Operator, text_of
+from native_world import NativeGateway, Operator
+from native_world import call_tool as call
 
 from deadlines import eventually
 from openclaw_tenancy.demo.fakellm import FakeLLM
-
-
-async def call(operator: Operator, tool: str, session: str = "main", **arguments: Any) -> str:
-    """Let the model call a tool; what it was told comes back in its answer."""
-    end = await operator.turn(f"TOOL:{tool} {json.dumps(arguments)}", session=session)
-    text = text_of(end)
-    assert text.startswith(f"{tool} said: "), end
-    return text.removeprefix(f"{tool} said: ")
 
 
 @pytest.fixture

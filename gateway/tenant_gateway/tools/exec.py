@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from tenant_gateway.tools.base import Arguments, Result, Tool, ToolContext, ToolError, cut, flag, number, text
-from tenant_gateway.tools.processes import Command, TooMany
+from tenant_gateway.tools.confinement import view_of
+from tenant_gateway.tools.processes import Command, InputClosed, InputFull, TooMany
 from tenant_gateway.workspace.confine import Outside
 
 _DEFAULT_TIMEOUT: Final = 1800
@@ -43,9 +44,12 @@ async def exec_(context: ToolContext, arguments: Arguments) -> Result:
         raise ToolError(f"{error.strerror}: {error.filename}") from None
     try:
         environ = command_environ(context.gateway.settings.environ)
-        command = await context.gateway.processes.start(line, directory, environ, context.session_key)
+        view = view_of(config, context.gateway.settings)
+        command = context.gateway.processes.start(line, directory, environ, context.session_key, view)
     except TooMany:
         raise ToolError("too many commands are running; end some with the process tool") from None
+    except OSError as error:
+        raise ToolError(f"the command cannot be started: {error.strerror}") from None
     finally:
         os.close(directory)
     try:
@@ -95,7 +99,12 @@ async def process(context: ToolContext, arguments: Arguments) -> Result:
     if action == "log":
         return Result(cut(command.output()) or "(no output)")
     if action == "write":
-        command.write(text(arguments, "data"))
+        try:
+            command.write(text(arguments, "data"))
+        except InputClosed:
+            raise ToolError("the command takes no input any more") from None
+        except InputFull as full:
+            raise ToolError(f"the command does not read: the last {full.args[0]} bytes were not sent") from None
         return Result("Written")
     if action == "kill":
         await command.kill("kill")

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import uuid
 from contextlib import suppress
 from typing import Final
+
+from tenant_gateway.tools.confinement import Spawner, View
 
 _KEPT_OUTPUT: Final = 200_000
 """Bytes of a command's output that are kept, the last ones (upstream's `PI_BASH_MAX_OUTPUT_CHARS`)."""
@@ -24,10 +27,18 @@ class TooMany(Exception):
     """So many commands run already."""
 
 
+class InputClosed(Exception):
+    """The command reads no more."""
+
+
+class InputFull(Exception):
+    """The command reads too slowly; holds how many bytes were not taken."""
+
+
 class Command:
     """A command, in a process group of its own so that all it started ends with it."""
 
-    def __init__(self, line: str, process: asyncio.subprocess.Process, session_key: str) -> None:
+    def __init__(self, line: str, process: subprocess.Popen[bytes], session_key: str) -> None:
         self.id = uuid.uuid4().hex[:8]
         self.line = line
         self.session_key = session_key
@@ -37,12 +48,14 @@ class Command:
         self._output = bytearray()
         self._dropped = 0
         self._shown = 0
+        if process.stdin is not None:
+            os.set_blocking(process.stdin.fileno(), False)
         self.done = asyncio.get_running_loop().create_task(self._follow())
 
     @property
     def code(self) -> int | None:
         """The exit code, negative for a signal; None while it runs."""
-        return self._process.returncode if self.done.done() else None
+        return self._process.poll() if self.done.done() else None
 
     @property
     def pid(self) -> int:
@@ -61,14 +74,20 @@ class Command:
         return self._output[max(0, len(self._output) - fresh) :].decode(errors="replace")
 
     async def _follow(self) -> None:
-        stream = self._process.stdout
-        assert stream is not None
-        while data := await stream.read(65_536):
-            self._output += data
-            if (excess := len(self._output) - _KEPT_OUTPUT) > 0:
-                del self._output[:excess]
-                self._dropped += excess
-        await self._process.wait()
+        loop = asyncio.get_running_loop()
+        stream = asyncio.StreamReader()
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), self._process.stdout)
+        try:
+            while data := await stream.read(65_536):
+                self._output += data
+                if (excess := len(self._output) - _KEPT_OUTPUT) > 0:
+                    del self._output[:excess]
+                    self._dropped += excess
+            await _ended(self._process)
+        finally:
+            pipe.close()
+            if self._process.stdin is not None:
+                self._process.stdin.close()
 
     async def wait(self, timeout: float) -> bool:
         """Wait for the end; whether it came in time."""
@@ -76,9 +95,22 @@ class Command:
         return bool(done)
 
     def write(self, data: str) -> None:
-        """Send to its standard input."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(data.encode())
+        """Send to its standard input.
+
+        Raises:
+            InputClosed, InputFull: see there.
+        """
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            raise InputClosed
+        left = data.encode()
+        try:
+            while left:
+                left = left[os.write(pipe.fileno(), left) :]
+        except BlockingIOError:
+            raise InputFull(len(left)) from None
+        except BrokenPipeError:
+            raise InputClosed from None
 
     async def kill(self, reason: str) -> None:
         """End the whole process group, gently first."""
@@ -99,11 +131,25 @@ class Command:
             os.killpg(self.pid, number)
 
 
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    loop = asyncio.get_running_loop()
+    descriptor = os.pidfd_open(process.pid)
+    ended = asyncio.Event()
+    loop.add_reader(descriptor, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    process.poll()
+
+
 class Processes:
     """All commands of this gateway."""
 
     def __init__(self) -> None:
         self._commands: dict[str, Command] = {}
+        self._spawner: Spawner | None = None
 
     @property
     def running(self) -> int:
@@ -118,26 +164,20 @@ class Processes:
         """Return a command by its id."""
         return self._commands.get(command_id)
 
-    async def start(self, line: str, directory: int, environ: dict[str, str], session_key: str) -> Command:
-        """Start a command in the directory of a descriptor.
+    def start(self, line: str, directory: int, environ: dict[str, str], session_key: str, view: View | None) -> Command:
+        """Start a command in the directory of a descriptor; `view` is what it reaches.
 
         Raises:
             TooMany: see the class.
+            OSError: the process cannot be started.
         """
         if self.running >= _MAX_RUNNING:
             raise TooMany
-        process = await asyncio.create_subprocess_exec(
-            "/bin/sh",
-            "-c",
-            line,
-            cwd=f"/proc/self/fd/{directory}",
-            env=environ,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        command = Command(line, process, session_key)
+        if self._spawner is None or self._spawner.view != view:
+            if self._spawner is not None:
+                self._spawner.close()
+            self._spawner = Spawner(view)
+        command = Command(line, self._spawner.start(line, directory, environ), session_key)
         self._commands[command.id] = command
         self._forget()
         return command
@@ -156,3 +196,5 @@ class Processes:
     async def stop(self) -> None:
         """End all of them."""
         await asyncio.gather(*(command.kill("shutdown") for command in self._commands.values()))
+        if self._spawner is not None:
+            self._spawner.close()
