@@ -22,6 +22,8 @@ RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CLUSTER_FIXTURES = frozenset({"api_server", "node_cluster"})
 # The programs may have to be compiled first: 15 minutes on two cores, once a machine.
 BUILD_TIMEOUT_SECONDS = 2700
+# What an API server is called by the process that runs the tests.
+OF_A_RUN = "test-"
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -87,6 +89,14 @@ def _started(name: str, level: Level, request: pytest.FixtureRequest) -> Cluster
     return Cluster(scratch.instance.kubeconfig, scratch.kubectl, scratch)
 
 
+def _remove_abandoned() -> None:
+    """Take down what a run that was killed has left: those named by a process that is gone."""
+    layout = Layout.default()
+    for path in layout.instances.glob(f"{OF_A_RUN}*"):
+        if not Path("/proc", path.name.removeprefix(OF_A_RUN)).exists():
+            ScratchCluster(layout, path.name, Progress()).down(wipe=True)
+
+
 @pytest.fixture(scope="session")
 def api_server(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """etcd, kube-apiserver and kube-controller-manager for this run alone, on free ports (3 s to start).
@@ -94,7 +104,8 @@ def api_server(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     Without a node: Deployments make ReplicaSets and these make pods, which stay Pending; owners' children are
     collected, namespaces deleted, service accounts made. Patch a pod's status to play the kubelet.
     """
-    cluster = _started(f"test-{os.getpid()}", Level.APISERVER, request)
+    _remove_abandoned()
+    cluster = _started(f"{OF_A_RUN}{os.getpid()}", Level.APISERVER, request)
     yield cluster
     assert cluster.scratch
     cluster.scratch.down(wipe=True)
