@@ -70,6 +70,12 @@ class RouterMetrics:
             registry=self.registry,
         )
         self.wakes = Counter("openclaw_router_wakes", "Wakes by outcome.", ["outcome"], registry=self.registry)
+        self.wakes_by_reason = Counter(
+            "openclaw_router_wakes_by_reason",
+            "Wakes by who asked: connect, parked (a parked client's request), http, operator.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.wake_seconds = Histogram(
             "openclaw_router_wake_seconds",
             "Seconds since the wake was asked for until each phase was over.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,8 +13,14 @@ import pytest
 from http_world import HttpFleet
 from yarl import URL
 
+from deadlines import eventually
 from tenant_router.server import Router
 
+BASELINE_SEEN = {
+    "X-Content-Type-Options": ["nosniff"],
+    "Referrer-Policy": ["no-referrer"],
+    "Permissions-Policy": ["camera=(), microphone=(self), geolocation=()"],
+}
 BEARER = {"Authorization": "Bearer tok-a"}
 
 
@@ -95,11 +102,11 @@ async def test_two_requests_on_one_connection_are_each_checked(router: Router, f
     writer.write((head % "tok-a" + head % "tok-b" + head % "wrong").encode())
     seen = b""
     async with asyncio.timeout(10):
-        while b"401" not in seen:
+        while b"HTTP/1.1 401" not in seen:  # not just 401, which may be in the port that `Host` names
             part = await reader.read(65536)
             assert part
             seen += part
-    assert seen.index(b"user-of-ada") < seen.index(b"user-of-bob") < seen.index(b"401")
+    assert seen.index(b"user-of-ada") < seen.index(b"user-of-bob") < seen.index(b"HTTP/1.1 401")
     writer.close()
 
 
@@ -142,3 +149,33 @@ async def test_gateway_that_died_is_woken_anew(http: aiohttp.ClientSession, flee
     async with http.get("/x", headers=BEARER) as answer:
         assert json.loads(await answer.read())["target"] == "/x"
     assert fleet.starts["ada"] == 2
+
+
+@pytest.mark.parametrize(("path", "headers", "status"), [("/healthz", {}, 200), ("/x", {}, 401), ("/x", BEARER, 200)])
+async def test_every_answer_has_upstreams_baseline_headers(
+    http: aiohttp.ClientSession, path: str, headers: dict[str, str], status: int
+) -> None:
+    async with http.get(path, headers=headers) as answer:
+        assert answer.status == status
+        assert {name: answer.headers.getall(name) for name in BASELINE_SEEN} == BASELINE_SEEN
+
+
+async def test_requests_that_wait_at_the_end_are_let_go_without_a_word_in_the_log(
+    http: aiohttp.ClientSession, router: Router, fleet: HttpFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One waits for a wake, one for its gateway's answer; closing the router is no error of either."""
+    async with http.post("/v1/chat/completions", json={}, headers=BEARER) as streaming:
+        assert await streaming.content.readuntil(b"\n\n") == b"data: first\n\n"
+        fleet.add("bob", "tok-b")
+        fleet.delay = 30.0
+        waiting = asyncio.create_task(http.get("/x", headers={"Authorization": "Bearer tok-b"}))
+        await eventually(lambda: router.waker.under_way("bob"), 10)
+        await router.close()
+        try:
+            async with await waiting as answer:
+                assert answer.status == 503
+        except aiohttp.ClientError:
+            pass  # its connection was dropped before the answer was written
+        with pytest.raises(aiohttp.ClientError):
+            await streaming.content.read()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []

@@ -13,6 +13,7 @@ from uvicorn.server import ServerState
 
 from ..settings import MAX_HEAD
 from .app import build_app
+from .edge import Edge
 from .proxy import HttpProxy
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ class HttpFront:
 
     def __init__(self, router: Router) -> None:
         self.proxy = HttpProxy(router)
+        self._edge = Edge(build_app(router, self.proxy))
         self._config = Config(
-            build_app(router, self.proxy),
+            self._edge,
             http="httptools",
             ws="none",
             lifespan="off",
@@ -96,6 +98,7 @@ class HttpFront:
 
     async def close(self) -> None:
         """Drop what is left."""
+        self._edge.closing = True
         for connection in list(self._state.connections):
             if (transport := connection.transport) is not None:
                 transport.abort()

@@ -95,7 +95,7 @@ class Waker:
         Raises
         ------
         WakeFailed
-            The wake came to nothing. A later call starts anew.
+            The wake came to nothing, or the waker was closed. A later call starts anew.
         """
         task = self._wakes.get(tenant.key)
         if task is None:
@@ -106,7 +106,14 @@ class Waker:
             task = asyncio.get_running_loop().create_task(self._wake(tenant, reason), name=f"wake {tenant.key}")
             self._wakes[tenant.key] = task
             task.add_done_callback(lambda done: self._forget(tenant.key, done))
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            waiting = asyncio.current_task()
+            if task.cancelled() and waiting is not None and not waiting.cancelling():
+                # Only `close` cancels a wake, and the caller, who was not cancelled, must not take it for its own end.
+                raise WakeFailed("the router is ending") from None
+            raise
 
     def _forget(self, key: str, task: asyncio.Task[GatewayAddress]) -> None:
         del self._wakes[key]
@@ -133,6 +140,7 @@ class Waker:
             self._history[tenant.key].append(time.monotonic())
 
     async def _wake(self, tenant: TenantRecord, reason: str) -> GatewayAddress:
+        self._metrics.wakes_by_reason.labels(_kind(reason)).inc()
         timing = self.last[tenant.key] = WakeTiming()
         outcome = "failed"
         try:
@@ -194,3 +202,12 @@ class Waker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _kind(reason: str) -> str:
+    """Return the label that a reason in words counts under."""
+    if reason.startswith("a parked client"):
+        return "parked"
+    if reason.endswith(" connected"):
+        return "connect"
+    return "http" if " /" in reason else "operator"

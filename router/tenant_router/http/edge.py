@@ -1,0 +1,40 @@
+"""What every answer of the public port passes on its way out: upstream's baseline headers, and a quiet end at shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BASELINE = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"permissions-policy": b"camera=(), microphone=(self), geolocation=()",
+}
+"""Headers of every HTTP answer of upstream's gateway, errors included, seen on 2026.9.6."""
+
+
+class Edge:
+    """Wraps the ASGI app. Answers keep those of the headers that they bring."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.closing = False
+        """Whether requests are being cancelled, which is then no error to log."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def headed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message["headers"])
+                there = {name.lower() for name, _ in headers}
+                message = {**message, "headers": headers + [one for one in BASELINE.items() if one[0] not in there]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, headed)
+        except asyncio.CancelledError:
+            # uvicorn would log a traceback; its connection has been aborted already.
+            if not self.closing:
+                raise
