@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,8 @@ from ruamel.yaml import YAML
 
 from cluster.errors import CommandFailed
 from cluster.fixtures import Cluster
-from cluster.gotools import GoTools
-from cluster.layout import Layout
-from cluster.programs import run
-from cluster.progress import Progress
 
+Helm = Callable[..., str]
 CHART = Path(__file__).parents[2] / "charts" / "openclaw-tenancy"
 SERVER = "1.37.2"
 EVERYTHING = """
@@ -40,31 +36,6 @@ serviceMonitor: {enabled: true, labels: {release: prometheus}}
 """
 pytestmark = pytest.mark.cluster
 
-Helm = Callable[..., str]
-
-
-@pytest.fixture(scope="session")
-def helm(api_server: Cluster) -> Helm:
-    """Runs helm against the API server."""
-    layout = Layout.default()
-    GoTools(layout, Progress()).ensure(("helm",))
-
-    def call(*words: str) -> str:
-        return run([str(layout.program("helm")), *words], timeout=60, env={"KUBECONFIG": str(api_server.kubeconfig)})
-
-    return call
-
-
-@pytest.fixture
-def names(api_server: Cluster) -> Iterator[tuple[str, str]]:
-    """Namespace of the release and of its tenants; the second is not there yet."""
-    word = secrets.token_hex(4)
-    system, tenants = f"s-{word}", f"t-{word}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    api_server.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": system, "labels": labels}})
-    yield system, tenants
-    api_server.kubectl("delete", "namespace", system, tenants, "--wait=false", "--ignore-not-found")
-
 
 @pytest.fixture
 def everything(tmp_path: Path, names: tuple[str, str]) -> Path:
@@ -81,10 +52,6 @@ def rendered(helm: Helm, system: str, *words: str) -> list[dict[str, Any]]:
 
 def of_kind(objects: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [found for found in objects if found["kind"] == kind]
-
-
-def install(helm: Helm, names: tuple[str, str], *words: str) -> None:
-    helm("install", "rel", str(CHART), "-n", names[0], "--set", f"tenants.namespaces={{{names[1]}}}", *words)
 
 
 def test_lint(helm: Helm, everything: Path) -> None:
@@ -131,9 +98,11 @@ def test_every_pod_keeps_to_the_level_restricted(
         api_server.kubectl("create", "--dry-run=server", "-f", "-", input=json.dumps(body))
 
 
-def test_roles_grant_what_is_listed_and_no_more(api_server: Cluster, helm: Helm, names: tuple[str, str]) -> None:
+def test_roles_grant_what_is_listed_and_no_more(
+    api_server: Cluster, install: Callable[..., None], names: tuple[str, str]
+) -> None:
     system, tenants = names
-    install(helm, names, "--set", "crds.install=false")
+    install()
 
     def may(who: str, verb: str, what: str, namespace: str = tenants) -> bool:
         group, _, resource = what.rpartition("/") if what.count("/") and not what.startswith("pods") else ("", "", what)
@@ -193,11 +162,10 @@ def test_every_rule_says_why() -> None:
 
 
 def test_install_upgrade_and_uninstall_keep_key_kinds_and_tenants(
-    api_server: Cluster, helm: Helm, names: tuple[str, str]
+    api_server: Cluster, helm: Helm, install: Callable[..., None], names: tuple[str, str]
 ) -> None:
     system, tenants = names
-    # The kinds may be there already, from another test.
-    install(helm, names, "--take-ownership")
+    install()
     kubectl = api_server.kubectl
     key = kubectl.get("secret", "openclaw-tenancy-identity", "-n", system)["data"]["master-key"]
     assert len(base64.b64decode(key)) >= 32
@@ -216,7 +184,7 @@ def test_install_upgrade_and_uninstall_keep_key_kinds_and_tenants(
     assert "kept due to the resource policy" in said
     assert kubectl.get("tenant", "alice", "-n", tenants)["spec"]["userId"] == "42"
     assert kubectl.get("secret", "openclaw-tenancy-identity", "-n", system)["data"]["master-key"] == key
-    install(helm, names)
+    install()
     assert kubectl.get("secret", "openclaw-tenancy-identity", "-n", system)["data"]["master-key"] == key
     helm("uninstall", "rel", "-n", system)
 
