@@ -21,6 +21,8 @@ class Policy:
     idle_timeout: float
     wake_timeout: float
     runtime: str
+    routed: bool = True
+    """Whether there are routers to converse with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def decide(policy: Policy, life: Life, pod: PodRecord | None, trouble: str, seen
         return STAY
     ready = pod is not None and pod.ready
     if policy.power == "Suspended":
-        if not ready or now - life.suspend_since >= INSIST:
+        if not ready or not policy.routed or now - life.suspend_since >= INSIST:
             return Decision("stop", "Suspended", "spec.power is Suspended")
         return Decision("ask", "Suspended", "spec.power is Suspended") if now >= life.ask_again else STAY
     if policy.power == "AlwaysOn" or seen is None:

@@ -143,8 +143,7 @@ class IdleLoop:
                         return
                     parked, next_wake = answer.parked, answer.next_wake
                 elif decision.action == "ask":
-                    # Nobody can be asked. Only its owner's word puts it to sleep then.
-                    life.ask_again = time.time() + FIRST_RETRY
+                    life.ask_again = time.time() + FIRST_RETRY  # not all routers answer
                     return
                 await self._stop(tenant, life, decision, parked, next_wake, addresses, pod.uid if pod else "")
         except ApiError as error:
@@ -240,6 +239,7 @@ class IdleLoop:
             _seconds(timeout, DEFAULT_IDLE),
             _seconds((model.get("wake") or {}).get("timeout") or DEFAULT_WAKE, DEFAULT_WAKE),
             str(model.get("runtime") or "native"),
+            self._routers.configured,
         )
         self._policies[tenant.key] = _KnownPolicy(versions, policy)
         return policy

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from ..apiserver.errors import ApiError, Conflict, NotFound
+from ..apiserver.errors import ApiError, ApiRefused, Conflict, NotFound
 from ..apiserver.resources import EVENT, POD
 from ..cache.records import ClaimRecord, TenantView
 from ..objects.prebind import build_prebind, prebind_name
@@ -79,7 +79,10 @@ class Volumes:
         if (claim.namespace, claim.facts.storage_class) in self._lazy:
             said.reason = WAITS
         elif now >= said.next_look:
-            await self._ask(said, claim)
+            try:
+                await self._ask(said, claim)
+            except ApiRefused as error:
+                said.message = f"the operator may not read what the storage says: {error.message}"
             said.next_look = now + LOOK_AGAIN[min(said.looks, len(LOOK_AGAIN) - 1)]
             said.looks += 1
         return said, max(0.1, said.next_look - now)

@@ -1,0 +1,65 @@
+"""What somebody changes or deletes by hand is made good; what is the router's stays as it is."""
+
+from __future__ import annotations
+
+from operator_world import SOON, World, eventually, template, tenant
+
+from tenant_api.kubernetes_names import TENANT_LABEL, child_name
+
+ANN = child_name("ann")
+
+
+async def asleep(here: World) -> None:
+    here.apply(template(), tenant("ann"))
+    await here.phase("ann", "Asleep")
+
+
+async def test_changed_and_deleted_children_are_repaired(here: World) -> None:
+    here.start()
+    await asleep(here)
+    here.patch("deployments", ANN, {"spec": {"template": {"spec": {"automountServiceAccountToken": True}}}})
+    await eventually(
+        lambda: (here.get("deployments", ANN) or {})["spec"]["template"]["spec"]["automountServiceAccountToken"] is False,
+        SOON,
+    )
+    before = here.config("ann")
+    here.patch("secrets", ANN, {"data": {"openclaw.json": "e30="}})
+    await eventually(lambda: here.config("ann") == before, SOON)
+    for kind in ("secrets", "deployments"):
+        here.delete(kind, ANN)
+        await eventually(lambda kind=kind: here.get(kind, ANN), SOON)  # type: ignore[misc]
+    assert here.replicas("ann") == 0
+
+
+async def test_label_taken_off_an_awake_deployment_puts_nobody_to_sleep(here: World) -> None:
+    here.start()
+    await asleep(here)
+    here.scale("ann", 1)
+    await here.play_kubelet("ann")
+    await here.phase("ann", "Awake")
+    here.patch("deployments", ANN, {"metadata": {"labels": {TENANT_LABEL: None, "app.kubernetes.io/component": None}}})
+    await eventually(lambda: TENANT_LABEL in (here.get("deployments", ANN) or {})["metadata"]["labels"], SOON)
+    assert here.replicas("ann") == 1
+
+
+async def test_restart_writes_nothing(here: World) -> None:
+    here.start()
+    here.apply(
+        template(
+            resources={"requests": {"cpu": "1000m", "memory": "0.5Gi"}, "limits": {"memory": "1024Mi"}},
+            env=[{"name": "A", "value": "b"}],
+            tolerations=[{"key": "x", "operator": "Exists"}],
+        ),
+        tenant("ann"),
+        tenant("bob", storage={"reclaim": "Retain"}, power="Suspended"),
+    )
+    await here.phase("ann", "Asleep")
+    await here.phase("bob", "Suspended")
+    await here.said("standard", "Followed", "True", "InUse", "tenanttemplates")
+    here.running[0].stop()
+    second = here.start()
+    await eventually(second.leads, SOON)
+    await eventually(lambda: b'reconciles_total{kind="tenant",outcome="done"} 2' in second.health("/metrics")[1].replace(b"2.0", b"2"), SOON)
+    versions = [one["metadata"]["resourceVersion"] for one in here.items("deployments") + here.items("tenants")]
+    assert second.writes() == 0, second.health("/metrics")[1].decode()
+    assert versions == [one["metadata"]["resourceVersion"] for one in here.items("deployments") + here.items("tenants")]
