@@ -16,7 +16,7 @@ from deadlines import eventually
 from ports import free_port
 from tenant_api.tokens import new_token, token_hex
 
-START_TIMEOUT = 60.0
+START_TIMEOUT = 150.0
 GROUP = "openclaw-tenancy.dev/v1alpha1"
 
 
@@ -124,7 +124,7 @@ async def test_a_tenant_is_provisioned_and_woken(
         )
     for log in logs:
         # What a Role does not grant is refused with these words.
-        refused = [line for line in log.read_text().splitlines() if "cannot " in line or "403" in line]
+        refused = [line for line in log.read_text().splitlines() if "cannot " in line or "orbidden" in line]
         assert refused == [], refused
     leases = kubectl("get", "lease", "-n", system, "-o", "name").split()
     assert leases == ["lease.coordination.k8s.io/openclaw-tenancy-operator"]
