@@ -47,6 +47,9 @@ def import_state(
             taken = tenant_state.add_sessions(paths.state, found)
             if source.is_dir():
                 taken.files = tenant_state.copy_workspace(source, _workspace(paths))
+            # The native gateway keeps files that came with messages in the workspace, upstream beside it.
+            if (media := state_dir / "media" / "inbound").is_dir():
+                taken.files += tenant_state.copy_workspace(media, _workspace(paths) / "media" / "inbound")
     except upstream.NotUpstream as error:
         raise CommandError(str(error)) from None
     except tenant_state.NotNative as error:

@@ -67,6 +67,8 @@ def _message(event: Event, numbers: dict[str, int]) -> dict[str, Any] | None:
     clients = message.get("__openclaw", {}).get("transport", {}).get("clients", [])
     if clients:
         kept["sender"] = clients[0]
+    if media := message.get("__openclaw", {}).get("media"):
+        kept["media"] = media
     if kept["role"] == "assistant":
         if isinstance(kept["content"], str):
             kept["content"] = [{"type": "text", "text": kept["content"]}]
@@ -140,6 +142,8 @@ def jsonl(session: Session, entries: list[Entry], cwd: str) -> Iterator[dict[str
         meta: dict[str, Any] = {"runId": entry.run_id} if entry.run_id else {}
         if sender := message.pop("sender", None):
             meta["transport"] = {"clients": [sender]}
+        if media := message.pop("media", None):
+            meta["media"] = media
         yield {"type": "message", **line, "message": {**message, **({"__openclaw": meta} if meta else {})}}
 
 

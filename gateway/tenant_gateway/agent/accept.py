@@ -22,6 +22,7 @@ def accept(
     method: str,
     options: dict[str, Any],
     sender: dict[str, Any] | None = None,
+    media: list[dict[str, Any]] | None = None,
 ) -> Run:
     """Write a message down and start its run, or queue it behind the one under way.
 
@@ -41,6 +42,8 @@ def accept(
     }
     if sender:
         message["sender"] = sender
+    if media:
+        message["media"] = media
     idle = lanes.active(key) is None
     with transaction(gateway.database):
         session = gateway.sessions.ensure(key)

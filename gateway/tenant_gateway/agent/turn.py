@@ -115,10 +115,10 @@ async def _converse(run: Run, models: list[Model], prompt: str) -> None:
 
 async def _history(run: Run, model: Model, prompt: str) -> list[dict[str, Any]]:
     """Return the conversation as the model is shown it, compacted first when it no longer fits."""
-    from tenant_gateway.agent.compaction import NothingToCompact, compact_session, conversation, must_compact, view
+    from tenant_gateway.agent.compaction import NothingToCompact, compact_session, must_compact
 
     gateway = run.gateway
-    history = view(conversation(gateway, run.session_key, run.session_id))
+    history = await _view(run)
     if not must_compact(history, prompt, context_tokens(gateway.config, model) or model.context_window):
         return history
     session = gateway.sessions.get(run.session_key)
@@ -131,7 +131,22 @@ async def _history(run: Run, model: Model, prompt: str) -> list[dict[str, Any]]:
         run.event("compaction", {"phase": "end", "willRetry": False})
         return history
     run.event("compaction", {"phase": "end", "willRetry": False, "completed": True})
-    return view(conversation(gateway, run.session_key, run.session_id))
+    return await _view(run)
+
+
+async def _view(run: Run) -> list[dict[str, Any]]:
+    """Return the conversation with the files that came with its messages."""
+    from tenant_gateway.agent.compaction import conversation, view
+
+    gateway = run.gateway
+    history = view(conversation(gateway, run.session_key, run.session_id))
+    if not any("media" in message for message in history):
+        return history
+    from tenant_gateway.agent.media import shown_to_model
+    from tenant_gateway.workspace.confine import Root
+
+    root = Root(gateway.settings.workspace(gateway.config))
+    return await asyncio.to_thread(shown_to_model, history, root)
 
 
 class Usage:

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any, Final
 
 from tenant_gateway.agent.accept import accept
+from tenant_gateway.methods.chat import take_files
 from tenant_gateway.methods.registry import ADMIN, Call, RequestError, require_scope
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, canonical_key, now_ms
 
@@ -34,8 +35,9 @@ async def agent(call: Call) -> dict[str, Any]:
         options["model"] = f"{provider}/{options.get('model', '')}"
     if (seconds := call.number("timeout", 0)) > 0:
         options["timeoutMs"] = seconds * 1000
+    media = await take_files(call) if call.params.get("attachments") else []
     sender = call.client.describe()
-    run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
+    run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender, media=media)
     accepted_at = now_ms()
     call.respond(
         {

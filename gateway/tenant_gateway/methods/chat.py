@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from collections.abc import Awaitable
 from typing import Any, Final
 
 import msgspec
@@ -21,7 +23,7 @@ _STOP_WORDS: Final = frozenset({"/stop", "/abort"})
 """Messages that stop what runs instead of waiting behind it."""
 
 
-def send(call: Call) -> dict[str, Any]:
+def send(call: Call) -> dict[str, Any] | Awaitable[dict[str, Any]]:
     """`chat.send`: the message is in the transcript, on disk, before the answer says `started`."""
     key = canonical_key(call.required("sessionKey"))
     run_id = call.required("idempotencyKey")
@@ -34,15 +36,58 @@ def send(call: Call) -> dict[str, Any]:
         return known
     if message.strip().lower() in _STOP_WORDS:
         return _stop(call, key)
-    attachments = call.params.get("attachments") or []
-    if not message.strip() and not attachments:
+    if not message.strip() and not call.params.get("attachments"):
         raise RequestError("message or attachment required")
     options = {
         name: call.params[name] for name in ("thinking", "timeoutMs", "queueMode") if call.params.get(name) is not None
     }
-    sender = call.client.describe()
-    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender)
+    return take(call, key, run_id, message, options)
+
+
+def take(
+    call: Call, key: str, run_id: str, message: str, options: dict[str, Any]
+) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+    """Accept a message of a client, at once, or when the files that come with it are on disk."""
+    if call.params.get("attachments"):
+        return _take_with_files(call, key, run_id, message, options)
+    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=call.client.describe())
     return {"runId": run_id, "status": "started"}
+
+
+async def _take_with_files(call: Call, key: str, run_id: str, message: str, options: dict[str, Any]) -> dict[str, Any]:
+    media = await take_files(call)
+    if (known := known_run(call, run_id)) is not None:
+        return known  # the same request came again while the files were written
+    sender = call.client.describe()
+    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender, media=media)
+    return {"runId": run_id, "status": "started"}
+
+
+async def take_files(call: Call) -> list[dict[str, Any]]:
+    """Write the attachments of a request into the workspace and return what the transcript says of them.
+
+    Raises:
+        RequestError: one of them is not taken, or cannot be written.
+    """
+    from tenant_gateway.agent.media import AttachmentError, read_attachments, store
+    from tenant_gateway.workspace.bootstrap import seed_workspace
+    from tenant_gateway.workspace.confine import Outside, Root
+
+    gateway = call.gateway
+    workspace = gateway.settings.workspace(gateway.config)
+
+    def work() -> list[dict[str, Any]]:
+        attachments = read_attachments(call.params.get("attachments"))
+        # Before there is a file in it: only an empty workspace is given the files that a new one begins with.
+        seed_workspace(workspace, gateway.config)
+        return store(Root(workspace), attachments)
+
+    try:
+        return await asyncio.to_thread(work)
+    except AttachmentError as error:
+        raise RequestError(f"Error: {error}") from None
+    except (OSError, Outside) as error:
+        raise RequestError(f"attachments cannot be written: {error}", "UNAVAILABLE") from None
 
 
 def _stop(call: Call, key: str) -> dict[str, Any]:
@@ -158,6 +203,8 @@ def shown_message(entry: Entry) -> dict[str, Any]:
         shown = {"role": "system", "content": [{"type": "text", "text": "Compaction"}], "timestamp": entry.recorded_at}
         return {**shown, "__openclaw": {"kind": "compaction", "id": entry.id, "seq": entry.seq}}
     sender = message.pop("sender", None)
+    if media := message.pop("media", None):
+        meta["media"] = media
     if message["role"] == "user":
         meta["senderIsOwner"] = True
         if sender:

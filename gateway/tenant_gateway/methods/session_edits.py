@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from tenant_gateway.agent.accept import accept
 from tenant_gateway.agent.models import Model, UnknownModel, find_model, primary_model
 from tenant_gateway.agent.thinking import thinking_levels
-from tenant_gateway.methods.chat import known_run
+from tenant_gateway.methods.chat import known_run, take
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import session_model
 from tenant_gateway.storage.database import transaction
@@ -58,7 +59,7 @@ def create(call: Call) -> dict[str, Any]:
     return answer
 
 
-def send(call: Call) -> dict[str, Any]:
+def send(call: Call) -> dict[str, Any] | Awaitable[dict[str, Any]]:
     """`sessions.send`: as `chat.send`, for a session that is there."""
     key = canonical_key(call.required("key"))
     message = call.required("message")
@@ -68,8 +69,7 @@ def send(call: Call) -> dict[str, Any]:
     if call.gateway.sessions.get(key) is None:
         raise RequestError(f"session not found: {key}")
     options = {name: call.params[name] for name in ("thinking", "timeoutMs") if call.params.get(name) is not None}
-    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=call.client.describe())
-    return {"runId": run_id, "status": "started"}
+    return take(call, key, run_id, message, options)
 
 
 def abort(call: Call) -> dict[str, Any]:

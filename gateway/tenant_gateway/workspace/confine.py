@@ -111,6 +111,10 @@ class Root:
             os.close(descriptor)
 
     def write_text(self, path: str, content: str) -> int:
+        """Write a whole file of text, see `write_bytes`."""
+        return self.write_bytes(path, content.encode(errors="replace"))
+
+    def write_bytes(self, path: str, data: bytes) -> int:
         """Write a whole file, so that a reader sees the old content or the new; returns the bytes written.
 
         Directories on the way are made. A symbolic link that stays inside is written through.
@@ -118,7 +122,6 @@ class Root:
         Raises:
             Outside, OSError: as `open`.
         """
-        data = content.encode(errors="replace")
         head, _, name = self.relative(path).rstrip("/").rpartition("/")
         if name in ("", ".", ".."):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
