@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -47,8 +46,6 @@ NODE = "played-by-a-test"
 CRDS = Path(__file__).parents[2] / "crds"
 PAUSE = 0.03
 """Seconds between two looks of the played node."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -202,11 +199,9 @@ class Node:
 
     async def _run(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(ApiError):  # a kubelet goes on while the API server is away
                 for pod in await self.cluster.list_pods():
                     await self._sync(pod)
-            except ApiError as error:
-                log.info("the node: %s", error)
             await asyncio.sleep(PAUSE)
 
     async def _sync(self, pod: dict[str, Any]) -> None:
