@@ -10,7 +10,7 @@ import sys
 from .apiserver.errors import LoginFailed
 from .leader import LeadershipLost
 from .service import Operator
-from .settings import SettingsError, read_settings
+from .settings import OperatorSettings, SettingsError, read_settings
 
 log = logging.getLogger("tenant_operator")
 
@@ -38,11 +38,8 @@ def main() -> int:
     return 0
 
 
-async def _run(settings: object) -> None:
-    from .settings import OperatorSettings
-
-    assert isinstance(settings, OperatorSettings)
-    await Operator(settings).run(asyncio.Event())
+async def _run(settings: OperatorSettings) -> None:
+    await Operator(settings).run()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
+import signal
 
 from .apiserver.access import Access
 from .apiserver.client import ApiClient
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 AGAIN = 2.0
 """Seconds between tries to list everything at the start."""
+UNWATCH = 5.0
+"""Seconds for kopf to close its watches."""
 
 
 class Operator:
@@ -56,8 +58,8 @@ class Operator:
             },
         )
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Run until told to end, by `stop` or a signal.
+    async def run(self) -> None:
+        """Run until SIGTERM or SIGINT.
 
         Raises
         ------
@@ -66,33 +68,38 @@ class Operator:
         OSError
             The health port can't be had.
         """
+        stop, unwatch = asyncio.Event(), asyncio.Event()
+
+        def take_signals() -> None:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+        take_signals()
         await self.health.start()
-        tasks: set[asyncio.Task[None]] = set()
+        stopped = asyncio.create_task(_until(stop), name="stop")
+        working: list[asyncio.Task[None]] = []
+        watching: asyncio.Task[None] | None = None
         try:
-            stopped = asyncio.create_task(_until(stop), name="stop")
-            working = asyncio.create_task(self._run(stop, tasks), name="operator")
-            tasks |= {stopped, working}
-            await asyncio.wait({stopped, working}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
+            listing = asyncio.create_task(self._list(), name="first list")
+            working.append(listing)
+            await _first_of(stopped, listing)
+            if stop.is_set():
+                return
+            namespaces = self.world.settings.namespaces
+            watching = asyncio.create_task(watch(self.feed, namespaces, unwatch, take_signals), name="kopf")
+            working.append(asyncio.create_task(keep_synced(self.world, self.feed), name="full lists"))
+            working.append(asyncio.create_task(self._lead(), name="leader"))
+            await _first_of(stopped, watching, *working[1:])
         finally:
-            stop.set()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            # First the work, then the Lease, so that a standby never works beside it; kopf last, as it ends what is left.
+            await _end(*working)
             await self.leadership.release()
+            unwatch.set()
+            if watching is not None:
+                await _finish(watching)
+            await _end(stopped)
             await self.world.api.close()
             await self.health.stop()
-
-    async def _run(self, stop: asyncio.Event, tasks: set[asyncio.Task[None]]) -> None:
-        await self._list()
-        watching = asyncio.create_task(watch(self.feed, self.world.settings.namespaces, stop), name="kopf")
-        syncing = asyncio.create_task(keep_synced(self.world, self.feed), name="full lists")
-        leading = asyncio.create_task(self._lead(), name="leader")
-        tasks |= {watching, syncing, leading}
-        done, _ = await asyncio.wait({watching, syncing, leading}, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
 
     async def _list(self) -> None:
         while True:
@@ -106,22 +113,36 @@ class Operator:
     async def _lead(self) -> None:
         await self.leadership.acquire()
         self.feed.everything()
-        jobs = {
+        jobs = (
             asyncio.create_task(self.leadership.hold(), name="lease"),
             asyncio.create_task(self._workers.run(), name="workers"),
             asyncio.create_task(self.world.events.run(), name="events"),
             asyncio.create_task(self._idle.run(), name="idle"),
-        }
+        )
         try:
-            done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            for job in done:
-                job.result()
+            await _first_of(*jobs)
         finally:
-            for job in jobs:
-                job.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*jobs, return_exceptions=True)
+            await _end(*jobs)
 
 
 async def _until(stop: asyncio.Event) -> None:
     await stop.wait()
+
+
+async def _first_of(*tasks: asyncio.Task[None]) -> None:
+    """Wait until one ends; raise what it raised."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _finish(watching: asyncio.Task[None]) -> None:
+    """Let kopf end by itself, and by force if it does not."""
+    await asyncio.wait({watching}, timeout=UNWATCH)
+    await _end(watching)

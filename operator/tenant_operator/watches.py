@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import kopf
@@ -59,12 +60,19 @@ def _selector(resource: Resource) -> tuple[str, str, str]:
     return resource.group, resource.version, resource.plural
 
 
-async def watch(feed: Feed, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Watch until `stop` is set or the process is told to end (kopf handles SIGTERM and SIGINT)."""
-    await kopf.operator(
+async def watch(feed: Feed, namespaces: tuple[str, ...], stop: asyncio.Event, take_signals: Callable[[], None]) -> None:
+    """Watch until `stop` is set.
+
+    kopf takes SIGTERM and SIGINT for itself and would end all our tasks with its own, in no order; `take_signals` is called
+    to take them back.
+    """
+    ignored = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
         registry=kopf_registry(feed),
         settings=kopf_settings(),
         namespaces=namespaces,
         standalone=True,
         stop_flag=stop,
     )
+    take_signals()
+    await kopf.run_tasks(tasks, ignored=ignored)

@@ -19,7 +19,9 @@ async def test_changed_and_deleted_children_are_repaired(here: World) -> None:
     await asleep(here)
     here.patch("deployments", ANN, {"spec": {"template": {"spec": {"automountServiceAccountToken": True}}}})
     await eventually(
-        lambda: (here.get("deployments", ANN) or {})["spec"]["template"]["spec"]["automountServiceAccountToken"] is False,
+        lambda: (
+            (here.get("deployments", ANN) or {})["spec"]["template"]["spec"]["automountServiceAccountToken"] is False
+        ),
         SOON,
     )
     before = here.config("ann")
@@ -59,7 +61,12 @@ async def test_restart_writes_nothing(here: World) -> None:
     here.running[0].stop()
     second = here.start()
     await eventually(second.leads, SOON)
-    await eventually(lambda: b'reconciles_total{kind="tenant",outcome="done"} 2' in second.health("/metrics")[1].replace(b"2.0", b"2"), SOON)
+    await eventually(
+        lambda: (
+            b'reconciles_total{kind="tenant",outcome="done"} 2' in second.health("/metrics")[1].replace(b"2.0", b"2")
+        ),
+        SOON,
+    )
     versions = [one["metadata"]["resourceVersion"] for one in here.items("deployments") + here.items("tenants")]
     assert second.writes() == 0, second.health("/metrics")[1].decode()
     assert versions == [one["metadata"]["resourceVersion"] for one in here.items("deployments") + here.items("tenants")]

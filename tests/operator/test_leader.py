@@ -18,7 +18,7 @@ async def test_standby_takes_over(here: World) -> None:
     assert second.writes() == 0
     # A leader that ends gives its Lease back.
     assert first.stop() == 0
-    await eventually(second.leads, 10)
+    await eventually(second.leads, SOON)
     here.apply(tenant("bob"))
     await here.phase("bob", "Asleep")
 
@@ -40,6 +40,6 @@ async def test_killed_leader_is_replaced_when_its_lease_ends(here: World) -> Non
     await eventually(lambda: second.ready().get("ready"), SOON)
     here.apply(template(), *(tenant(f"t{number}") for number in range(20)))
     first.stop(signal.SIGKILL)
-    await eventually(second.leads, 40)
+    await eventually(second.leads, SOON)
     for number in range(20):
         await here.phase(f"t{number}", "Asleep")

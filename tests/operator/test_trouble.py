@@ -34,7 +34,7 @@ async def test_quota_that_forbids_the_pod(here: World) -> None:
     here.apply(template(), tenant("ann"))
     await here.phase("ann", "Asleep")
     here.scale("ann", 1)
-    message = await here.said("ann", "Awake", "False", "QuotaExceeded", timeout=30)
+    message = await here.said("ann", "Awake", "False", "QuotaExceeded")
     assert "exceeded quota: small" in message
     assert here.status("ann")["phase"] == "Waking"
 
@@ -47,13 +47,13 @@ async def test_quota_that_forbids_the_claim(here: World) -> None:
     assert "exceeded quota: small" in await here.said("ann", "Provisioned", "False", "QuotaExceeded")
     await here.phase("ann", "Failed")
     here.delete("resourcequotas", "small")
-    await here.phase("ann", "Asleep", timeout=30)
+    await here.phase("ann", "Asleep")
 
 
 async def test_claim_that_cannot_bind(here: World) -> None:
     here.start()
     here.apply(template(volume={"size": "1Gi", "storageClassName": "not-there"}), tenant("ann"))
-    message = await here.said("ann", "VolumeReady", "False", "ProvisioningFailed", timeout=40)
+    message = await here.said("ann", "VolumeReady", "False", "ProvisioningFailed")
     assert "not-there" in message and "not found" in message
 
 
@@ -61,7 +61,7 @@ async def test_volume_that_waits_for_its_first_use_is_no_error(here: World) -> N
     here.start()
     name = storage_class(here, "WaitForFirstConsumer")
     here.apply(template(volume={"size": "1Gi", "storageClassName": name}), tenant("ann"))
-    message = await here.said("ann", "VolumeReady", "False", "WaitForFirstConsumer", timeout=40)
+    message = await here.said("ann", "VolumeReady", "False", "WaitForFirstConsumer")
     assert "first wake includes the clone" in message
     assert here.status("ann")["phase"] == "Asleep"
     assert here.items("pods") == []
@@ -71,7 +71,7 @@ async def test_prebind_runs_a_pod_once(here: World) -> None:
     here.start()
     name = storage_class(here, "WaitForFirstConsumer")
     here.apply(template(volume={"size": "1Gi", "storageClassName": name, "prebind": True}), tenant("ann"))
-    await here.said("ann", "VolumeReady", "False", "Prebinding", timeout=40)
+    await here.said("ann", "VolumeReady", "False", "Prebinding")
     pod = here.items("pods")[0]
     assert pod["metadata"]["name"] == f"{child_name('ann')}-prebind"
     # What kubelet and provisioner do.

@@ -125,7 +125,7 @@ def _deployment(accepted: Accepted, live: DeploymentRecord | None, *, awake: boo
         return asleep_at_birth(wanted), ""
     if _holds(live, wanted):
         return None, ""
-    if awake:
+    if awake and not _same_pod(live, wanted):
         return None, stamp(wanted)
     return as_seen(wanted, live.replicas, live.resource_version), ""
 
@@ -139,6 +139,13 @@ def _holds(live: ChildRecord, wanted: Json) -> bool:
             return False
         live.content = b""
     return True
+
+
+def _same_pod(live: DeploymentRecord, wanted: Json) -> bool:
+    """Tell whether a Deployment is known to make the wanted pods already: then only labels or owners are to be repaired."""
+    if not live.content:
+        return False
+    return says(msgspec.json.decode(live.content).get("spec", {}).get("template"), wanted["spec"]["template"])
 
 
 def provisioned(work: Work, view: TenantView, version: str) -> Provisioning:
