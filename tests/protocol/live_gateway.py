@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from connects import REQUEST_ID
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from deadlines import eventually_sync
+from openclaw_protocol import frames
+from openclaw_protocol import rejections as r
 from openclaw_protocol.challenge import Challenge
+from openclaw_protocol.client import ClientHandshake
+from openclaw_protocol.clients import ClientInfo
 from ports import free_port
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
 
@@ -26,6 +31,7 @@ START_TIMEOUT = 120.0
 """A start costs about 10 CPU-seconds; the machine may have other things to do."""
 
 ANSWER_TIMEOUT = 30.0
+SCOPES = ("operator.admin", "operator.read", "operator.write", "operator.approvals")
 
 
 @dataclass(frozen=True)
@@ -157,3 +163,43 @@ async def listen(socket: ClientConnection, timeout: float = ANSWER_TIMEOUT) -> O
         pass
     await socket.wait_closed()
     return Outcome(answers, socket.close_code or 1006, socket.close_reason or "")
+
+
+def assert_same(outcome: Outcome, rejection: r.Rejection) -> None:
+    """The gateway's words and ours are the same, to the last byte of the close reason."""
+    answer = rejection.response(REQUEST_ID)
+    assert outcome.error == (None if answer is None else json.loads(answer)["error"])
+    assert (outcome.code, outcome.reason) == (rejection.close_code, rejection.close_reason)
+
+
+async def log_in(url: str, handshake: ClientHandshake, headers: dict[str, str] | None = None) -> dict[str, Any]:
+    """Log in with our client code and return the hello."""
+    async with conversation(url, headers) as (socket, challenge):
+        await shake_hands(socket, challenge, handshake)
+    assert handshake.hello is not None
+    return handshake.hello
+
+
+async def shake_hands(socket: ClientConnection, challenge: Challenge, handshake: ClientHandshake) -> bytes:
+    """Go through the handshake; return the hello as it came."""
+    await socket.send(handshake.receive(challenge.event()) or b"", text=True)
+    while True:
+        frame = await asyncio.wait_for(socket.recv(decode=False), ANSWER_TIMEOUT)
+        handshake.receive(frame)
+        if handshake.hello is not None:
+            return frame
+
+
+async def call(socket: ClientConnection, method: str, params: dict[str, Any]) -> Any:
+    """Call a method of a logged-in connection."""
+    await socket.send(frames.request(method, method, params), text=True)
+    async with asyncio.timeout(ANSWER_TIMEOUT):
+        while True:
+            frame = frames.parse_frame(await socket.recv())
+            if isinstance(frame, frames.Response) and frame.id == method:
+                assert frame.ok, frame.error
+                return frame.payload
+
+
+def client_info(client: dict[str, Any]) -> ClientInfo:
+    return ClientInfo(**client)

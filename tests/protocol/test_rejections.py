@@ -1,4 +1,4 @@
-"""What no gateway is needed to see; `test_live_gateway.py` compares the words with upstream's."""
+"""What no gateway is needed to see; the `test_live_gateway_*.py` compare the words with upstream's."""
 
 from __future__ import annotations
 

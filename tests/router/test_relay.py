@@ -1,4 +1,4 @@
-"""The relay on real TCP sockets: nothing lost or reordered, ends and goodbyes passed on, insertions only between messages."""
+"""The relay on real TCP sockets: nothing lost or reordered, insertions only between messages, clients that move."""
 
 from __future__ import annotations
 
@@ -7,88 +7,16 @@ import hashlib
 import os
 import random
 import socket
-import struct
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from websockets.frames import Close, Frame, Opcode
+from relay_world import WAIT, World, goodbye, make_world, tcp_pair, text
+from websockets.frames import Frame, Opcode
 
 from deadlines import eventually
 from tenant_router.loop import running_selector
-from tenant_router.relay import pairs
-from tenant_router.relay.follow import request_method
-from tenant_router.relay.pair import Pair
 from tenant_router.relay.pairs import READ_SIZE
-from tenant_router.relay.selector import RelaySelector
-
-WAIT = 10.0
-QUIET = 0.05
-
-
-def text(payload: bytes, mask: bool = False) -> bytes:
-    return Frame(Opcode.TEXT, payload).serialize(mask=mask)
-
-
-def goodbye(code: int, mask: bool = False) -> bytes:
-    return Frame(Opcode.CLOSE, Close(code, "bye").serialize()).serialize(mask=mask)
-
-
-async def tcp_pair() -> tuple[socket.socket, socket.socket]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        far = socket.create_connection(listener.getsockname())
-        near, _ = listener.accept()
-    for sock in (far, near):
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return far, near
-
-
-@dataclass
-class World:
-    """A client and a gateway (the far ends), and the relay between them."""
-
-    selector: RelaySelector
-    client: socket.socket
-    gateway: socket.socket
-    pair: Pair
-    closed: list[Pair] = field(default_factory=list)
-    methods: list[str | None] = field(default_factory=list)
-    enough: int = 1
-
-    async def send(self, sock: socket.socket, data: bytes) -> None:
-        await asyncio.wait_for(asyncio.get_running_loop().sock_sendall(sock, data), WAIT)
-
-    async def read(self, sock: socket.socket, size: int) -> bytes:
-        """Read exactly so many bytes, fewer at the end of the stream."""
-        parts, left = [], size
-        while left and (data := await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, left), WAIT)):
-            parts.append(data)
-            left -= len(data)
-        return b"".join(parts)
-
-    async def quiet(self, sock: socket.socket) -> bool:
-        """Whether nothing comes within a moment."""
-        try:
-            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(sock, 1), QUIET)
-        except TimeoutError:
-            return True
-        return False
-
-
-async def make_world(to_client: bytes = b"", to_gateway: bytes = b"") -> World:
-    selector = running_selector()
-    client, client_near = await tcp_pair()
-    gateway, gateway_near = await tcp_pair()
-    world = World(selector, client, gateway, None)  # type: ignore[arg-type]
-
-    def on_request(beginning: bytes) -> bool:
-        world.methods.append(request_method(beginning))
-        return len(world.methods) >= world.enough
-
-    world.pair = selector.relay(client_near, gateway_near, to_client, to_gateway, world.closed.append, on_request)
-    return world
 
 
 @pytest.fixture
@@ -139,65 +67,6 @@ async def test_a_reader_that_stops_stops_the_writer_and_loses_nothing(world: Wor
     assert world.pair.gateway.boundary
 
 
-async def test_a_half_close_is_passed_on_behind_what_is_pending(world: World) -> None:
-    data = text(bytes(8 << 20))
-    sender = asyncio.create_task(world.send(world.gateway, data))
-    await eventually(lambda: world.pair.client.pending, WAIT)
-    reader = asyncio.create_task(world.read(world.client, len(data) + 1))
-    await sender
-    world.gateway.shutdown(socket.SHUT_WR)
-    assert len(await reader) == len(data)
-    await world.send(world.client, b"still")
-    assert await world.read(world.gateway, 5) == b"still"
-    world.client.shutdown(socket.SHUT_WR)
-    assert await world.read(world.gateway, 1) == b""
-    assert world.closed == [world.pair]
-
-
-async def test_a_reset_reaches_the_other_side_as_an_end(world: World) -> None:
-    world.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    world.client.close()
-    assert await world.read(world.gateway, 1) == b""
-    await world.send(world.gateway, text(b"nobody reads this"))
-    world.gateway.close()
-    await eventually(lambda: world.closed, WAIT)
-
-
-@pytest.mark.parametrize("careful", [False, True])
-async def test_a_half_closed_pair_costs_nothing(world: World, monkeypatch: pytest.MonkeyPatch, careful: bool) -> None:
-    if careful:  # an insertion waits, so the gateway's side is not watched as a flowing one is
-        await world.send(world.gateway, text(b"half")[:3])
-        await world.read(world.client, 3)
-        world.selector.inject(world.pair.client, text(b"tick"))
-    world.gateway.shutdown(socket.SHUT_WR)
-    assert await world.read(world.client, 1) == b""
-    world.client.shutdown(socket.SHUT_RDWR)
-    events = []
-    monkeypatch.setattr(pairs.Pairs, "event", lambda _self, side, mask: events.append((side, mask)))
-    world.gateway.close()
-    await asyncio.sleep(QUIET)
-    assert len(events) < 5
-
-
-async def test_a_client_that_ended_first_still_hears_goodbye_and_end(world: World) -> None:
-    world.client.shutdown(socket.SHUT_WR)
-    assert await world.read(world.gateway, 1) == b""
-    world.selector.close_pair(world.pair, goodbye(1012), goodbye(1000, mask=True), WAIT)
-    assert await world.read(world.client, 100) == goodbye(1012)
-
-
-async def test_a_silent_half_closed_pair_is_dropped_in_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pairs, "LINGER", 0.05)
-    world.client.shutdown(socket.SHUT_WR)
-    assert await world.read(world.gateway, 1) == b""
-
-    def gone() -> bool:
-        world.selector.sweep()
-        return bool(world.closed)
-
-    await eventually(gone, WAIT)
-
-
 async def test_an_insertion_waits_for_the_end_of_the_message(world: World) -> None:
     first, second, put_in = text(b"a" * 300), text(b"b" * 300), text(b"tick")
     await world.send(world.gateway, first[:2])
@@ -223,45 +92,6 @@ async def test_an_insertion_waits_for_the_last_fragment(world: World) -> None:
     assert await world.quiet(world.client)
     await world.send(world.gateway, parts[1])
     assert await world.read(world.client, 11) == parts[1] + text(b"tick")
-
-
-async def test_goodbye_comes_between_messages_and_ends_with_fin(world: World) -> None:
-    message = text(b"m" * 1000)
-    await world.send(world.gateway, message[:500])
-    assert await world.read(world.client, 500) == message[:500]
-    world.selector.close_pair(world.pair, text(b"shutdown") + goodbye(1012), goodbye(1000, mask=True), WAIT)
-    # What the client still sends is read and dropped: unread input would make our end a reset (trap 6).
-    await world.send(world.client, text(b"late" * 1000, mask=True))
-    await world.send(world.gateway, message[500:] + text(b"never seen"))
-    expected = message[500:] + text(b"shutdown") + goodbye(1012)
-    assert await world.read(world.client, len(expected) + 1) == expected
-    assert len(await world.read(world.gateway, 100)) == len(goodbye(1000, mask=True))
-    world.client.close()
-    world.gateway.close()
-    await eventually(lambda: world.closed, WAIT)
-
-
-async def test_a_goodbye_that_nobody_answers_has_a_deadline(world: World) -> None:
-    world.selector.close_pair(world.pair, goodbye(1012), goodbye(1000, mask=True), 0.05)
-
-    def gone() -> bool:
-        world.selector.sweep()
-        return bool(world.closed)
-
-    await eventually(gone, WAIT)
-    assert await world.read(world.client, 100) == goodbye(1012)
-
-
-async def test_a_lost_gateway_is_explained_only_between_messages() -> None:
-    for before, explained in ((b"", True), (text(b"x")[:2], False), (goodbye(1000), False)):
-        world = await make_world()
-        world.selector.say_when_lost(goodbye(1012))
-        await world.send(world.gateway, before)
-        world.gateway.close()
-        assert await world.read(world.client, 100) == before + (goodbye(1012) if explained else b"")
-        world.client.close()
-        await eventually(lambda world=world: world.closed, WAIT)  # type: ignore[misc]
-        world.selector.say_when_lost(b"")
 
 
 async def test_a_detached_client_goes_on_with_another_gateway(world: World) -> None:
