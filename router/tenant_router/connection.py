@@ -22,7 +22,6 @@ from .leg import Leg, NotYet, Refused, Unreachable, greet
 from .messages import Closed, MessageReader, text_frame
 from .opening import ClientLeft, Opening
 from .origin import ClientOrigin, client_origin
-from .park import login
 from .refusals import TenantSuspended, TooManyConnections
 from .settings import MAX_FIRST_FRAME
 from .wake.hold import hold_budget
@@ -95,7 +94,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
         # What the client pipelined behind its connect goes on as it came: masked by the client, valid as it is.
         to_gateway=reader.rest(),
         match=match,
-        login=login.keep(request, origin, copied),
+        login=router.live.logins.keep(request, origin, copied),
         uid=uid,
         features=router.live.features(match.tenant.key, uid, leg.hello),
     )

@@ -17,8 +17,8 @@ from openclaw_protocol.rejections import AuthChanged
 from .activity import Activity, TenantActivity
 from .fleet import TokenMatch
 from .metrics import RouterMetrics
-from .park import login
 from .park.hello import features_of
+from .park.login import Login, Logins, scopes
 from .park.noted import Noted
 from .relay.pair import Detached, Pair
 from .relay.selector import RelaySelector
@@ -68,7 +68,7 @@ class Connection:
     """There while it is relayed."""
 
     def __init__(
-        self, live: Live, match: TokenMatch, activity: TenantActivity, login: bytes, uid: str, features: bytes
+        self, live: Live, match: TokenMatch, activity: TenantActivity, login: Login, uid: str, features: bytes
     ) -> None:
         self._live = live
         self.match = match
@@ -115,7 +115,7 @@ class Connection:
     @property
     def scopes(self) -> bytes:
         """The scopes it asked for, as one value."""
-        return login.scopes(self.login)
+        return scopes(self.login)
 
     def closed(self, _: Pair) -> None:
         """Hear that both sockets are closed."""
@@ -158,6 +158,7 @@ class Live:
         self.metrics = metrics
         self.passive_methods = passive_methods
         self._connections: dict[str, set[Connection]] = {}
+        self.logins = Logins()
         self._features: dict[str, tuple[str, bytes]] = {}
         selector.say_when_lost(restarting())
 
@@ -194,7 +195,7 @@ class Live:
         to_client: bytes,
         to_gateway: bytes,
         match: TokenMatch,
-        login: bytes,
+        login: Login,
         uid: str,
         features: bytes,
     ) -> None:
@@ -282,13 +283,15 @@ class Live:
     def tell_shutdown(self) -> None:
         """Tell every client that the router ends."""
         words = _shutdown({"reason": "gateway stopping"})
-        for pair in list(self._selector.pairs()):
-            self._goodbye(pair, words)
+        for connection in self.everyone():
+            if connection.pair is not None:
+                self._goodbye(connection.pair, words)
 
     def _goodbye(self, pair: Pair, to_client: bytes) -> None:
         self._selector.close_pair(pair, to_client, _close(1000, "", mask=True), GOODBYE_SECONDS)
 
     def drop_all(self) -> None:
         """Drop every connection now."""
-        for pair in list(self._selector.pairs()):
-            self._selector.drop_pair(pair)
+        for connection in self.everyone():
+            if connection.pair is not None:
+                self._selector.drop_pair(connection.pair)

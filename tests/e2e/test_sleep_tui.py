@@ -31,6 +31,7 @@ async def test_nothing_on_the_screen_says_that_the_gateway_slept(fresh: World) -
 
 async def an_evening(world: World, ui: Tui, name: str) -> None:
     await ui.shows("connected | idle", TURN)
+    ui.seen.clear()  # before the first connection it says "disconnected"
     await ui.say("good evening")
     await ui.shows("You said: good evening", TURN)
 

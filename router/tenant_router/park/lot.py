@@ -115,6 +115,10 @@ class Lot:
             if parked is not but and parked.task is not None and parked.machine.wanted is None
         ]
 
+    def coming_back(self, key: str) -> bool:
+        """Tell whether a client of this tenant is on its way back to its gateway."""
+        return any(parked.task is not None for parked in self._parked.get(key, ()))
+
     def second(self) -> None:
         """Tell a part of the clients that all is well; see whose gateway is awake. To be called once a second."""
         self._second = (self._second + 1) % ROUND

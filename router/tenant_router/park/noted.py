@@ -30,6 +30,7 @@ SUBSCRIBES: Final = {
     "controlUi.sessionPullRequests.subscribe": ("", ()),
 }
 """Requests that change what a gateway sends to this connection: lost with it, so made again after a wake."""
+_NOTHING: Final = b"{}"
 _TAKEN_BACK: Final = {back: method for method, (back, _) in SUBSCRIBES.items() if back}
 
 
@@ -75,6 +76,7 @@ class Noted:
 
     def note(self, method: str, params: bytes, passive: frozenset[str]) -> None:
         """Note a request that is seen as a whole."""
+        params = _NOTHING if params == _NOTHING else params  # one object for all
         if method in SUBSCRIBES:
             self._subscribe(method, params)
         elif method in _TAKEN_BACK:

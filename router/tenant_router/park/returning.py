@@ -37,27 +37,46 @@ class Changed(Exception):
     """The new gateway is not what the client built on; it has to connect anew."""
 
 
+class StillAsleep(Exception):
+    """The gateway is gone again, and the client asked for nothing that would wake it."""
+
+
 async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> None:
     """Do it, or let the client go with 1012, after which it connects anew by itself."""
     began = time.monotonic()
     try:
         async with asyncio.timeout(parked.connection.match.tenant.wake_timeout + PATIENCE):
-            leg = await _leg(router, parked, reason)
-            await _restore(router, lot, parked, leg)
+            while not await _try(router, lot, parked, reason):
+                await asyncio.sleep(AFTER_NOT_YET)
+        outcome = "relayed"
+    except StillAsleep:
+        outcome = "asleep"
     except TimeoutError:
         outcome = "too_late"
     except Changed:
         outcome = "changed"
-    except (Refused, OSError):
+    except Refused:
         outcome = "refused"
-    else:
-        router.metrics.returned("relayed", time.monotonic() - began)
-        return
     router.metrics.returned(outcome, time.monotonic() - began)
-    if parked.sock.fileno() >= 0:
-        log.info("tenant %s: a parked client has to connect anew: %s", parked.connection.match.tenant.key, outcome)
-        parked.task = None  # this one, which ends by itself
-        parked.goodbye(restarting())
+    if outcome == "relayed" or parked.sock.fileno() < 0:
+        return
+    parked.task = None  # this one, which ends by itself
+    if outcome == "asleep" or (outcome == "too_late" and parked.machine.wanted is None):
+        parked.listen()
+        return
+    log.info("tenant %s: a parked client has to connect anew: %s", parked.connection.match.tenant.key, outcome)
+    parked.goodbye(restarting())
+
+
+async def _try(router: Router, lot: Lot, parked: Parked, reason: str) -> bool:
+    """Try once; False: the gateway went while we were at it."""
+    leg = await _leg(router, parked, reason)
+    try:
+        await _restore(router, lot, parked, leg)
+    except OSError:
+        parked.machine.lost_again()
+        return False
+    return True
 
 
 async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
@@ -70,7 +89,10 @@ async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
         try:
             if address is None:
                 await router.suspends.opened(tenant.key)
-                address = await router.waker.address(tenant, reason, stale)
+                if parked.machine.wanted is not None:
+                    address = await router.waker.address(tenant, reason, stale)
+                elif (address := router.awake(tenant.key)) is None or address == stale:
+                    raise StillAsleep
             leg = await greet(router.selector, address, request, origin, copied)
         except WakeFailed as failed:
             log.info("tenant %s: %s", tenant.key, failed)
@@ -92,9 +114,12 @@ async def _restore(router: Router, lot: Lot, parked: Parked, leg: Leg) -> None:
             raise Changed
         await leg.wire.send(machine.wake())
         to_client = machine.from_gateway(leg.rest)
-        async with asyncio.timeout(SUBSCRIBING):
-            while machine.waiting:
-                to_client += machine.from_gateway(await leg.wire.recv())
+        try:
+            async with asyncio.timeout(SUBSCRIBING):
+                while machine.waiting:
+                    to_client += machine.from_gateway(await leg.wire.recv())
+        except TimeoutError:
+            raise Changed from None
         if machine.failed:
             raise Changed
         if machine.wanted is not None and (others := lot.others(connection.match.tenant.key, parked)):

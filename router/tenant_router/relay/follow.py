@@ -8,6 +8,7 @@ follower adds up lengths and looks at nothing else: under 0.1 us for each frame,
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 
 Buffer = bytes | bytearray | memoryview
@@ -153,4 +154,4 @@ def _beginning(buffer: Buffer, start: int, end: int) -> bytes:
 def request_method(beginning: bytes) -> str | None:
     """Return the `method` that a frame asks for, None when it is not in this beginning."""
     found = _METHOD.search(beginning)
-    return found[1].decode("ascii", "replace") if found else None
+    return sys.intern(found[1].decode("ascii", "replace")) if found else None

@@ -208,6 +208,8 @@ class Suspends:
             return f"{seen.opening} connections are being opened or HTTP requests run"
         if self._router.waker.under_way(key):
             return "it is being woken"
+        if self._router.lot.coming_back(key):
+            return "a parked client is coming back"
         if time.time() - seen.last_request < QUIET:
             return "somebody has just asked something"
         return None
