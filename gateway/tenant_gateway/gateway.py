@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import os
 import sqlite3
 import time
 import uuid
 from collections import deque
-from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from openclaw_protocol.errors import UNAVAILABLE, ErrorShape
-from openclaw_protocol.frames import Request, error_response, response
+from openclaw_protocol.frames import response
 from openclaw_protocol.rejections import GatewayDraining
 from tenant_gateway.config.document import Config, ConfigError, read_config
-from tenant_gateway.methods import registry
 from tenant_gateway.recent import Recent
 from tenant_gateway.server.client import Client, event_head
 from tenant_gateway.settings import Settings
@@ -28,7 +24,7 @@ from tenant_gateway.storage.database import open_database
 from tenant_gateway.storage.runs import QUEUED, RunRecord, RunStore
 from tenant_gateway.storage.sessions import SessionStore
 from tenant_gateway.storage.transcripts import Entry, TranscriptStore
-from tenant_gateway.suspension import ACCEPTING, PREPARED, Suspension
+from tenant_gateway.suspension import ACCEPTING, Suspension
 
 if TYPE_CHECKING:
     from tenant_gateway.agent.lanes import Lanes
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
 
 _KEPT_RESPONSES: Final = 256
 """Ids of `/v1/responses` whose conversation `previous_response_id` can go on with."""
-
-_STARTS_WORK: Final = frozenset({"chat.send", "agent", "sessions.send", "sessions.create", "cron.run", "tools.invoke"})
 
 
 class Gateway:
@@ -149,7 +143,7 @@ class Gateway:
         if self.cron.next_due() is not None:
             self.scheduler.arm()
 
-    # Requests
+    # Clients
 
     def check_admission(self) -> None:
         """Refuse new connections while the gateway finishes its work.
@@ -172,57 +166,6 @@ class Gateway:
 
         self.clients.add(client)
         return response(request_id, hello(self, client))
-
-    def call(self, client: Client, request: Request) -> Coroutine[Any, Any, None] | None:
-        """Serve a request: at once when it can be, else by the coroutine that is returned."""
-        try:
-            if request.method == "connect":
-                raise registry.RequestError("connect is only valid as the first request")
-            scope, function = registry.handler(request.method)
-            registry.require_scope(scope, client.identity.scopes)
-            self._check_phase(request.method)
-            call = registry.Call(self, client, request.id, request.method, request.params or {})
-            result = function(call)
-        except registry.RequestError as error:
-            self.log.info("%s refused: %s", request.method, error)
-            client.send(error_response(request.id, error.error))
-        except Exception:
-            self._failed(client, request)
-        else:
-            if inspect.iscoroutine(result):
-                return self._finish(client, request, result)
-            client.send(response(request.id, result))
-        return None
-
-    async def _finish(self, client: Client, request: Request, result: Coroutine[Any, Any, Any]) -> None:
-        try:
-            client.send(response(request.id, await result))
-        except registry.RequestError as error:
-            client.send(error_response(request.id, error.error))
-        except Exception:
-            self._failed(client, request)
-
-    def _failed(self, client: Client, request: Request) -> None:
-        self.log.exception("%s failed", request.method)
-        error = ErrorShape(UNAVAILABLE, f"{request.method} failed, see the gateway's log")
-        client.send(error_response(request.id, error))
-
-    def _check_phase(self, method: str) -> None:
-        """Refuse new work while the gateway finishes what it has; when prepared for suspension, refuse everything."""
-        phase = self.suspension.phase
-        if self.draining:
-            reason, operation, phase, fenced = "gateway-restarting", "restart", "draining", method in _STARTS_WORK
-        else:
-            reason, operation = "gateway-suspending", "suspension"
-            fenced = phase != ACCEPTING and (phase == PREPARED or method in _STARTS_WORK)
-        if fenced and not method.startswith("gateway.suspend."):
-            raise registry.RequestError(
-                f"{method} unavailable during gateway {operation}",
-                UNAVAILABLE,
-                {"method": method, "reason": reason, "phase": phase},
-                retryable=True,
-                retry_after_ms=1000,
-            )
 
     # Events
 

@@ -93,6 +93,16 @@ def _told_failure(payload: Any) -> Any:
     return message["role"], message["stopReason"], message["content"][0]["text"][:2]
 
 
+_NOTES = {"type": "file", "mimeType": "text/plain", "fileName": "notes.txt", "content": "c29tZSBub3Rlcw=="}
+
+
+def _files(payload: Any) -> Any:
+    message = payload["messages"][0]
+    facts = message["__openclaw"]["media"]
+    names = ("contentType", "kind", "fileName", "sizeBytes")
+    return message["content"], [{name: fact.get(name) for name in names} for fact in facts]
+
+
 def _keys(payload: Any) -> Any:
     return sorted(session["key"] for session in payload["sessions"])
 
@@ -197,6 +207,13 @@ async def _talking(call: _Recorder) -> None:
     await call("chat.abort", {"sessionKey": "main", "runId": stopped}, only("ok", "aborted"))
     await client.ended(stopped)
     await call("chat.history#aborted", {"sessionKey": "main"}, lambda payload: payload["sessionInfo"]["status"])
+    files = str(uuid.uuid4())
+    params = {"sessionKey": "files", "message": "read this", "idempotencyKey": files, "attachments": [_NOTES]}
+    await call("chat.send#attachment", params, only("status"))
+    await client.ended(files)
+    await call("chat.history#attachment", {"sessionKey": "files"}, _files)
+    wrong = {**params, "idempotencyKey": str(uuid.uuid4()), "attachments": [{"type": "image", "content": "no base64!"}]}
+    await call("chat.send#no-base64", wrong)
     note = {"sessionKey": "main", "message": "a note", "label": "Note"}
     await call("chat.inject", note, only("ok"))
     await call("sessions.messages.unsubscribe", {"key": MAIN}, _whole)

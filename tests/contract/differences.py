@@ -137,7 +137,9 @@ DIFFERENCES = (
     Difference(
         _words("chat.history chat.startup chat.message.get sessions.get session.message"),
         "a transcript has one branch and one source",
-        lacks=_words("*.__openclaw.transcriptPosition *.__openclaw.tokens* *.__openclaw.itemId messages[].usage.cost"),
+        lacks=_words(
+            "*.__openclaw.transcriptPosition *.__openclaw.tokens* *.__openclaw.itemId messages[].usage.cost *.media[].hydrationSuppressed"
+        ),
     ),
     Difference(
         _words("session.message sessions.changed"),

@@ -73,6 +73,10 @@ async def test_a_real_client_reads_on_where_upstream_ended(
         listed = (await cli.call("sessions.list", {})).ok().json["sessions"]
         kept = next(session for session in listed if session["key"] == KEPT)
         assert (kept["label"], kept["pinned"], kept["compactionCount"]) == ("Kept", True, 1)
+        files = (await cli.call("chat.history", {"sessionKey": "agent:main:files"})).ok().json
+        (fact,) = files["messages"][0]["__openclaw"]["media"]
+        kept_file = workspace / "media" / "inbound" / fact["url"].removeprefix("media://inbound/")
+        assert kept_file.read_text() == "some notes"
         assert "You said: and now here" in (await cli.agent("and now here", session=KEPT)).ok().reply
     asked = [message["content"] for message in model.requests[-1].body["messages"]]
     assert "Summary of the conversation" in asked[1]

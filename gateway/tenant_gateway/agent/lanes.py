@@ -9,7 +9,9 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
 from tenant_gateway.agent.accept import begin
+from tenant_gateway.agent.ending import finish_aborted, finish_steered
 from tenant_gateway.agent.runs import Run
+from tenant_gateway.agent.turn import run_turn
 from tenant_gateway.methods.registry import RequestError
 
 if TYPE_CHECKING:
@@ -83,8 +85,6 @@ class Lanes:
 
     def steer(self, run: Run) -> None:
         """Let the messages that wait join the run, in order, up to the first that wants a run of its own."""
-        from tenant_gateway.agent.turn import finish_steered
-
         lane = self._lanes[run.session_key]
         while self.steering(run):
             message = lane.waiting.popleft()
@@ -98,8 +98,6 @@ class Lanes:
         if lane is not None and run in lane.waiting:
             lane.waiting.remove(run)
             run.abort_reason = reason
-            from tenant_gateway.agent.turn import finish_aborted
-
             finish_aborted(run)
             self._runs.pop(run.id, None)
         else:
@@ -112,8 +110,6 @@ class Lanes:
         run.task = asyncio.get_running_loop().create_task(self._drive(lane, run))
 
     async def _drive(self, lane: _Lane, run: Run) -> None:
-        from tenant_gateway.agent.turn import finish_aborted, run_turn
-
         try:
             async with self._slots:
                 await run_turn(run)

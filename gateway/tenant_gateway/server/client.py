@@ -21,6 +21,7 @@ from openclaw_protocol.rejections import (
     NotJson,
     Rejection,
 )
+from tenant_gateway.methods.dispatch import serve
 from tenant_gateway.methods.registry import RequestError
 from tenant_gateway.server import websocket
 from tenant_gateway.server.auth import Identity, Peer, authenticate
@@ -151,7 +152,7 @@ class Client:
         if not isinstance(request, Request):
             self.send(InvalidFrame("expected a request").answer())
             return
-        pending = self.gateway.call(self, request)
+        pending = serve(self.gateway, self, request)
         if pending is not None:
             self._start(request, pending)
 
