@@ -34,6 +34,11 @@ class Metrics:
         self.wakes = Counter(
             "openclaw_tenancy_operator_wakes", "Wakes that the operator began.", ["reason"], registry=registry
         )
+        self.last_status = Gauge(
+            "openclaw_tenancy_operator_last_status_timestamp_seconds",
+            "When a tenant's status was written last.",
+            registry=registry,
+        )
         self.events_dropped = Counter(
             "openclaw_tenancy_operator_events_dropped", "Events that were not told.", registry=registry
         )

@@ -131,6 +131,12 @@ class World:
         assert found["observedGeneration"] == (self.get(kind, name) or {})["metadata"]["generation"]
         return str(found["message"])
 
+    async def followed(self, name: str, message: str) -> None:
+        """Wait until a template says this of its tenants; it counts them a few seconds after the last one came."""
+        await eventually(
+            lambda: self.condition(name, "Followed", "tenanttemplates").get("message") == message, SOON, message
+        )
+
     def replicas(self, name: str) -> int | None:
         deployment = self.get("deployments", child_name(name))
         return deployment["spec"]["replicas"] if deployment is not None else None
@@ -241,10 +247,17 @@ class Running:
         """How often it has called the API server with these verbs; Leases and Events are left out."""
         total = 0.0
         for line in self.health("/metrics")[1].decode().splitlines():
-            if line.startswith("openclaw_tenancy_operator_api_calls_total{") and "leases" not in line:
-                if any(f'verb="{verb}"' in line for verb in verbs) and 'resource="events"' not in line:
-                    total += float(line.rpartition(" ")[2])
+            ours = line.startswith("openclaw_tenancy_operator_api_calls_total{")
+            counted = ours and "leases" not in line and 'resource="events"' not in line
+            if counted and any(f'verb="{verb}"' in line for verb in verbs):
+                total += float(line.rpartition(" ")[2])
         return total
+
+    def reconciled(self) -> float:
+        """How many reconciles of tenants it has done."""
+        lines = self.health("/metrics")[1].decode().splitlines()
+        done = 'openclaw_tenancy_operator_reconciles_total{kind="tenant",outcome="done"} '
+        return next((float(line.removeprefix(done)) for line in lines if line.startswith(done)), 0.0)
 
     def writes(self) -> float:
         return self.calls("apply", "patch", "create", "update", "delete")

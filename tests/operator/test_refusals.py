@@ -12,13 +12,17 @@ async def test_bad_template_fails_its_tenant_with_the_line_and_no_other(here: Wo
     here.apply(
         template(),
         template("broken", config='{\n  agents: {\n    name: "{{ tenant.nme }}"\n  }\n}'),
+        template("no-json5", config="{\n  agents: [\n}"),
         tenant("ann", template="broken"),
+        tenant("amy", template="no-json5"),
         tenant("bob"),
     )
-    message = await here.said("ann", "Accepted", "False", "TemplateInvalid")
-    assert "line 3" in message and "broken" in message
+    message = await here.said("ann", "Accepted", "False", "ConfigInvalid")
+    assert "line 3" in message and "'broken'" in message and "nme" in message
     await here.phase("ann", "Failed")
-    assert "line 3" in await here.said("broken", "Accepted", "False", "ConfigInvalid", "tenanttemplates")
+    message = await here.said("amy", "Accepted", "False", "TemplateInvalid")
+    assert "line 3" in message and "'no-json5'" in message
+    assert "line 3" in await here.said("no-json5", "Accepted", "False", "ConfigInvalid", "tenanttemplates")
     await here.phase("bob", "Asleep")
     assert here.get("deployments", child_name("ann")) is None
 
@@ -79,8 +83,7 @@ async def test_template_says_who_follows_it_and_that_its_source_is_missing(here:
     here.apply(template(volume={"size": "1Gi", "source": source}), tenant("ann"), tenant("bob"))
     await here.phase("bob", "Asleep")
     assert "'golden'" in await here.said("standard", "VolumeReady", "False", "SourceNotFound", "tenanttemplates")
-    message = await here.said("standard", "Followed", "True", "InUse", "tenanttemplates")
-    assert message == "2 tenants: 2 at version 1"
+    await here.followed("standard", "2 tenants: 2 at version 1")
     assert here.status("standard", "tenanttemplates")["tenants"] == 2
     claim = here.get("persistentvolumeclaims", child_name("ann"))
     assert claim and claim["spec"]["dataSource"]["name"] == "golden"

@@ -63,7 +63,7 @@ class TenantReconciler:
         if view.tenant is None:
             return
         accepted = verdict if isinstance(verdict, Accepted) else None
-        volume, pause = await self._volumes.look(key.object, view, accepted)
+        volume, pause = await self._volumes.look(key.object, view, accepted, condition(before, "VolumeReady"))
         next_wake = life.next_wake if life.next_wake is not None else parsed(before.get("nextWakeTime"))
         pauses = [pause, await self._power(view, accepted, life, next_wake)]
         look = Look(view, verdict, provisioning, volume, life, next_wake, time.time())
@@ -95,7 +95,10 @@ class TenantReconciler:
             work = plan(verdict, view, world.templates, world.settings.door, overdue=self._overdue(view, verdict))
         except ConfigError as error:
             reason = {"overlay": "OverlayInvalid", "template": "ConfigInvalid"}.get(error.source, "ConfigInvalid")
-            return Refused(reason, str(error)), self._unprovided(view), None
+            text = str(error)
+            if error.source == "template":
+                text = text.replace("the template's config", f"config of TenantTemplate {verdict.template.name!r}", 1)
+            return Refused(reason, text), self._unprovided(view), None
         version = verdict.template.spec.version
         if not work.anything:
             return verdict, provisioned(work, view, version), None
@@ -180,6 +183,7 @@ class TenantReconciler:
         except NotFound:
             return  # deleted meanwhile
         self._world.cache.put(TENANT, answer)
+        self._world.metrics.last_status.set_to_current_time()
 
     def _tell(self, tenant: TenantRecord, life: Life, before: dict[str, Any], status: dict[str, Any]) -> None:
         """Tell Events about what people look for in `kubectl describe`."""

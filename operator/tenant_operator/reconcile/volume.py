@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 from ..apiserver.errors import ApiError, ApiRefused, Conflict, NotFound
 from ..apiserver.resources import EVENT, POD
@@ -20,17 +21,30 @@ FIRST_LOOK: Final = 2.0
 """Seconds from the claim's making to the first look at its Events: a provisioner that binds at once has done so."""
 LOOK_AGAIN: Final = (5.0, 15.0, 60.0, 300.0)
 """Seconds between further looks at a claim that stays unbound."""
+BINDING: Final = "Binding"
 WAITS: Final = "WaitForFirstConsumer"
 _SAYS = {WAITS, "WaitForPodScheduled", "ProvisioningFailed", "FailedBinding", "ExternalProvisioning", "Provisioning"}
 
 
 @dataclass(slots=True)
 class _Said:
+    """What is known of one claim."""
+
     uid: str
-    reason: str = "Binding"
+    reason: str = BINDING
     message: str = "the storage has not said anything yet"
     looks: int = 0
     next_look: float = 0.0
+
+
+@dataclass(slots=True)
+class _Told:
+    """What the storage said about all claims of a namespace: one list answers for a thousand of them."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    listed: float = 0.0
+    by_uid: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """UID of the claim → time, reason and message of the latest Event."""
 
 
 class Volumes:
@@ -39,6 +53,7 @@ class Volumes:
     def __init__(self, world: World) -> None:
         self._world = world
         self._said: dict[tuple[str, str], _Said] = {}
+        self._told: dict[str, _Told] = {}
         self._lazy: set[tuple[str, str | None]] = set()
         """(namespace, storage class) that bind on first use: one Event tells it for all their claims."""
 
@@ -46,8 +61,16 @@ class Volumes:
         """Forget a tenant."""
         self._said.pop(name, None)
 
-    async def look(self, name: tuple[str, str], view: TenantView, accepted: Accepted | None) -> tuple[Statement, float]:
-        """Return the condition VolumeReady, and the seconds until it should be looked at again (0: no need)."""
+    async def look(
+        self, name: tuple[str, str], view: TenantView, accepted: Accepted | None, before: dict[str, Any]
+    ) -> tuple[Statement, float]:
+        """Return the condition VolumeReady, and the seconds until it should be looked at again (0: no need).
+
+        Parameters
+        ----------
+        before
+            The condition as it was: what the storage said before this operator started.
+        """
         claim = view.claim
         if claim is None:
             return Statement.of("VolumeReady", False, "NotProvisioned", "there is no claim yet"), 0.0
@@ -58,10 +81,10 @@ class Volumes:
                 return Statement.of("VolumeReady", True, "Bound", f"claim {claim.name} is bound"), 0.0
             text = f"the volume of claim {claim.name} is gone from the storage: restore it, or delete the claim"
             return Statement.of("VolumeReady", False, claim.phase, text), 0.0
-        said, pause = await self._hear(name, claim)
+        said, pause = await self._hear(name, claim, before)
+        if said.reason == BINDING:
+            return Statement("VolumeReady", "Unknown", said.reason, said.message), pause
         if said.reason != WAITS:
-            if said.reason == "Binding":
-                return Statement("VolumeReady", "Unknown", said.reason, said.message), pause
             return Statement.of("VolumeReady", False, said.reason, said.message), pause
         if accepted is not None and accepted.template.spec.volume.prebind:
             return await self._prebind(name, accepted, pause)
@@ -71,38 +94,52 @@ class Volumes:
         )
         return Statement.of("VolumeReady", False, WAITS, text), 0.0
 
-    async def _hear(self, name: tuple[str, str], claim: ClaimRecord) -> tuple[_Said, float]:
+    async def _hear(self, name: tuple[str, str], claim: ClaimRecord, before: dict[str, Any]) -> tuple[_Said, float]:
         said = self._said.get(name)
         now = time.time()
         if said is None or said.uid != claim.uid:
             said = self._said[name] = _Said(claim.uid, next_look=max(now, parsed(claim.created) + FIRST_LOOK))
-        if (claim.namespace, claim.facts.storage_class) in self._lazy:
+            if before.get("reason") in _SAYS:
+                said.reason, said.message = str(before["reason"]), str(before.get("message") or "")
+        lazy = (claim.namespace, claim.facts.storage_class)
+        if said.reason == WAITS:
+            self._lazy.add(lazy)
+        if lazy in self._lazy:
             said.reason = WAITS
         elif now >= said.next_look:
+            pause = LOOK_AGAIN[min(said.looks, len(LOOK_AGAIN) - 1)]
             try:
-                await self._ask(said, claim)
+                await self._ask(said, claim, pause / 2)
             except ApiRefused as error:
                 said.message = f"the operator may not read what the storage says: {error.message}"
-            said.next_look = now + LOOK_AGAIN[min(said.looks, len(LOOK_AGAIN) - 1)]
+            said.next_look = now + pause
             said.looks += 1
         return said, max(0.1, said.next_look - now)
 
-    async def _ask(self, said: _Said, claim: ClaimRecord) -> None:
-        fields = f"involvedObject.kind=PersistentVolumeClaim,involvedObject.name={claim.name}"
-        latest = ("", "", "")
-        async for page in self._world.api.pages(EVENT, claim.namespace, fields=fields):
-            for event in page.items:
-                if event.get("involvedObject", {}).get("uid") not in ("", None, claim.uid):
-                    continue
-                when = event.get("lastTimestamp") or event.get("eventTime") or ""
-                if event.get("reason") in _SAYS and when >= latest[0]:
-                    latest = (when, event["reason"], event.get("message") or "")
-        if not latest[1]:
+    async def _ask(self, said: _Said, claim: ClaimRecord, fresh: float) -> None:
+        told = self._told.setdefault(claim.namespace, _Told())
+        async with told.lock:
+            if time.monotonic() - told.listed > fresh:
+                await self._list(told, claim.namespace)
+        latest = told.by_uid.get(claim.uid)
+        if latest is None:
             return
         said.reason = WAITS if latest[1] == "WaitForPodScheduled" else latest[1]
         said.message = latest[2]
         if said.reason == WAITS:
             self._lazy.add((claim.namespace, claim.facts.storage_class))
+
+    async def _list(self, told: _Told, namespace: str) -> None:
+        found: dict[str, tuple[str, str, str]] = {}
+        fields = "involvedObject.kind=PersistentVolumeClaim"
+        async for page in self._world.api.pages(EVENT, namespace, fields=fields):
+            for event in page.items:
+                uid = str(event.get("involvedObject", {}).get("uid") or "")
+                when = str(event.get("lastTimestamp") or event.get("eventTime") or "")
+                if event.get("reason") in _SAYS and when >= found.get(uid, ("", "", ""))[0]:
+                    found[uid] = (when, event["reason"], event.get("message") or "")
+        told.by_uid = found
+        told.listed = time.monotonic()
 
     async def _prebind(self, name: tuple[str, str], accepted: Accepted, pause: float) -> tuple[Statement, float]:
         namespace, tenant = name

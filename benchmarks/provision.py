@@ -1,0 +1,294 @@
+"""What does the operator cost? So many Tenants at once until all are provisioned, beside a client that only applies the same
+objects to the same API server; calls by verb, CPU, memory; then a while of rest, and a restart.
+
+The API server is one of our own (`tests/cluster`, etcd and kube-apiserver, no controllers), so that nothing else writes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from load.processes import free_port
+from load.report import Report
+from tenant_api.kubernetes_names import GROUP
+from tenant_api.template import TenantTemplate
+from tenant_api.tenant import Tenant
+from tenant_operator.apiserver.access import Access
+from tenant_operator.apiserver.client import ApiClient
+from tenant_operator.apiserver.resources import CLAIM, DEPLOYMENT, SECRET, TEMPLATE, TENANT, Json, Resource
+from tenant_operator.objects.claim import build_claim
+from tenant_operator.objects.deployment import asleep_at_birth, build_deployment
+from tenant_operator.objects.secret import GatewayDoor, build_secret
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from cluster.layout import Layout, Level  # noqa: E402
+from cluster.progress import Progress  # noqa: E402
+from cluster.scratch import ScratchCluster  # noqa: E402
+
+IMAGE = "localhost/gateway:benchmark"
+AT_ONCE = 32
+"""Calls under way at once, of the peer and of whoever creates the Tenants: as many as the operator has."""
+GIVE_UP = 600.0
+"""Seconds until tenants that are not provisioned end the run."""
+QUIET = 2.0
+"""Seconds without a reconcile: the operator is at rest."""
+SPEC = {
+    "version": "1",
+    "image": IMAGE,
+    "volume": {"size": "1Gi"},
+    "config": '{agents: {defaults: {model: "acme/large"}}, ui: {assistant: {name: "{{ tenant.userId }}"}}}',
+    "resources": {"requests": {"cpu": "50m", "memory": "96Mi"}, "limits": {"memory": "512Mi"}},
+}
+
+
+def tenant_body(number: int) -> Json:
+    """Return one Tenant."""
+    spec = {
+        "userId": f"user-{number}",
+        "templateRef": {"name": "standard"},
+        "tokens": [{"name": "phone", "sha256": secrets.token_hex(32)}],
+    }
+    return {"metadata": {"name": f"t{number:05}"}, "spec": spec}
+
+
+@dataclass
+class Stage:
+    """An API server and a client of it."""
+
+    api: ApiClient
+    kubeconfig: Path
+    kubectl: Any
+
+    def namespace(self, name: str) -> None:
+        """Make a namespace."""
+        self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+
+    async def each(self, calls: list[tuple[Resource, str, Json]], verb: str) -> float:
+        """Make all calls, some at once; return the seconds that took."""
+        waiting = iter(calls)
+        began = time.monotonic()
+
+        async def work() -> None:
+            for resource, namespace, body in waiting:
+                call = self.api.create if verb == "create" else self.api.apply
+                await call(resource, namespace, body)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(AT_ONCE):
+                group.create_task(work())
+        return time.monotonic() - began
+
+    async def provisioned(self, namespace: str) -> int:
+        """Return how many tenants say that they are provisioned."""
+        count = 0
+        async for page in self.api.pages(TENANT, namespace):
+            for body in page.items:
+                conditions = (body.get("status") or {}).get("conditions") or []
+                count += any(one["type"] == "Provisioned" and one["status"] == "True" for one in conditions)
+        return count
+
+
+@dataclass
+class OperatorProcess:
+    """`python -m tenant_operator`."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    log: Path
+
+    def metrics(self) -> dict[str, float]:
+        """Return its counters by name with labels; empty while it does not answer."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=5) as answer:
+                lines = answer.read().decode().splitlines()
+        except OSError:
+            return {}
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+    def calls(self) -> dict[str, float]:
+        """Return the calls of the API server by verb, without the Lease's."""
+        found: dict[str, float] = {}
+        for name, value in self.metrics().items():
+            if name.startswith("openclaw_tenancy_operator_api_calls_total") and "leases" not in name:
+                verb = name.partition('verb="')[2].partition('"')[0]
+                found[verb] = found.get(verb, 0.0) + value
+        return found
+
+    def reconciles(self) -> float:
+        """Return how many tenants were reconciled."""
+        prefix = 'openclaw_tenancy_operator_reconciles_total{kind="tenant"'
+        return sum(value for name, value in self.metrics().items() if name.startswith(prefix))
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of CPU so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    @property
+    def rss(self) -> float:
+        """MiB of memory."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+@contextmanager
+def operator(stage: Stage, namespace: str, tmp: Path) -> Iterator[OperatorProcess]:
+    """Run an operator for a namespace."""
+    key, port, log = tmp / "master-key", free_port(), tmp / f"operator-{time.monotonic_ns()}.log"
+    key.write_bytes(b"k" * 32)
+    environ = {
+        **os.environ,
+        "KUBECONFIG": str(stage.kubeconfig),
+        "OPENCLAW_TENANCY_NAMESPACES": namespace,
+        "OPENCLAW_TENANCY_MASTER_KEY_FILE": str(key),
+        "OPENCLAW_TENANCY_HEALTH": f"127.0.0.1:{port}",
+    }
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tenant_operator"], env=environ, stdout=output, stderr=subprocess.STDOUT
+        )
+    try:
+        yield OperatorProcess(process, port, log)
+    except BaseException:
+        print(log.read_text()[-4000:], file=sys.stderr)
+        raise
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+async def leading(running: OperatorProcess) -> None:
+    """Wait until an operator leads and has nothing to do."""
+    async with asyncio.timeout(GIVE_UP):
+        while running.metrics().get("openclaw_tenancy_operator_leading") != 1.0:
+            await asyncio.sleep(0.1)
+
+
+async def at_rest(running: OperatorProcess, tenants: int) -> float:
+    """Wait until every tenant was reconciled and nothing more is; return when that was (monotonic)."""
+    last, since = -1.0, time.monotonic()
+    async with asyncio.timeout(GIVE_UP):
+        while True:
+            done = running.reconciles()
+            if done != last:
+                last, since = done, time.monotonic()
+            elif done >= tenants and time.monotonic() - since > QUIET:
+                return since
+            await asyncio.sleep(0.1)
+
+
+async def peer_round(stage: Stage, namespace: str, bodies: list[Json]) -> float:
+    """Apply what the operator would, built beforehand; return the seconds."""
+    template = TenantTemplate.model_validate({"metadata": {"name": "standard"}, "spec": SPEC})
+    door = GatewayDoor(b"k" * 32, ("10.0.0.0/8",))
+    calls: list[tuple[Resource, str, Json]] = []
+    for body in bodies:
+        metadata = {**body["metadata"], "uid": "00000000-0000-0000-0000-000000000000", "namespace": namespace}
+        tenant = Tenant.model_validate({"metadata": metadata, "spec": body["spec"]})
+        calls.append((SECRET, namespace, build_secret(tenant, template, door)))
+        calls.append((CLAIM, namespace, build_claim(tenant, template)))
+        calls.append((DEPLOYMENT, namespace, asleep_at_birth(build_deployment(tenant, template, IMAGE))))
+    return await stage.each(calls, "apply")
+
+
+async def run(stage: Stage, report: Report, options: argparse.Namespace, tmp: Path) -> None:
+    """Measure once."""
+    count = options.tenants
+    mine, peers = f"mine-{secrets.token_hex(3)}", f"peer-{secrets.token_hex(3)}"
+    for namespace in (mine, peers):
+        stage.namespace(namespace)
+    bodies = [tenant_body(number) for number in range(count)]
+    peer = await peer_round(stage, peers, bodies)
+    await stage.api.create(TEMPLATE, mine, {"metadata": {"name": "standard"}, "spec": SPEC})
+    with operator(stage, mine, tmp) as running:
+        await leading(running)
+        idle_cpu, idle_calls = running.cpu, running.calls()
+        report.note("operator_empty_rss_mib", running.rss)
+        began = time.monotonic()
+        creating = await stage.each([(TENANT, mine, body) for body in bodies], "create")
+        await at_rest(running, count)
+        seen = await stage.provisioned(mine)
+        if seen != count:
+            raise SystemExit(f"{seen} of {count} tenants are provisioned:\n{running.log.read_text()[-4000:]}")
+        last = await last_provisioned(running, began)
+        report.note("create_seconds", creating)
+        report.compare("provision_seconds", "provision", last, peer)
+        report.note("operator_cpu_ms_per_tenant", (running.cpu - idle_cpu) * 1000 / count)
+        report.note("operator_rss_mib", running.rss)
+        calls = running.calls()
+        for verb in sorted(calls):
+            report.note(f"calls_{verb}_per_tenant", (calls[verb] - idle_calls.get(verb, 0.0)) / count)
+        report.note("reconciles_per_tenant", running.reconciles() / count)
+        await asyncio.sleep(QUIET + 6)  # the template counts its tenants
+        before, cpu = running.calls(), running.cpu
+        await asyncio.sleep(options.rest)
+        report.note("rest_seconds", options.rest)
+        report.note("rest_writes", written(running.calls()) - written(before))
+        report.note("rest_cpu_percent", (running.cpu - cpu) * 100 / options.rest)
+    began = time.monotonic()
+    with operator(stage, mine, tmp) as running:
+        await leading(running)
+        report.note("restart_seconds_to_quiet", await at_rest(running, count) - began)
+        report.note("restart_writes", written(running.calls()))
+        report.note("restart_cpu_seconds", running.cpu)
+        report.note("restart_rss_mib", running.rss)
+
+
+async def last_provisioned(running: OperatorProcess, began: float) -> float:
+    """Return the seconds from the first Tenant's creation until the last write of a tenant's status."""
+    stamp = running.metrics().get("openclaw_tenancy_operator_last_status_timestamp_seconds", 0.0)
+    return stamp - (time.time() - (time.monotonic() - began))
+
+
+def written(calls: dict[str, float]) -> float:
+    """Return the writes among calls."""
+    return sum(calls.get(verb, 0.0) for verb in ("apply", "patch", "create", "update", "delete"))
+
+
+async def main(options: argparse.Namespace) -> None:
+    """Start an API server, measure, stop it."""
+    cluster = ScratchCluster(
+        Layout.default(), f"benchmark-{os.getpid()}", Progress(lambda text: print(f"  {text}", file=sys.stderr))
+    )
+    report = Report("apply_only")
+    try:
+        cluster.up(Level.APISERVER, controllers=False)
+        for plural in ("tenants", "tenanttemplates"):
+            cluster.kubectl("apply", "--server-side", "-f", str(REPOSITORY / "crds" / f"{plural}.yaml"))
+            cluster.kubectl("wait", "--for=condition=Established", f"crd/{plural}.{GROUP}", "--timeout=30s")
+        os.environ["KUBECONFIG"] = str(cluster.instance.kubeconfig)
+        stage = Stage(ApiClient(Access(), lambda *_: None), cluster.instance.kubeconfig, cluster.kubectl)
+        try:
+            with tempfile.TemporaryDirectory() as tmp:
+                for _ in range(options.rounds):
+                    await run(stage, report, options, Path(tmp))
+        finally:
+            await stage.api.close()
+    finally:
+        cluster.down(wipe=True)
+    report.finish(options.json)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tenants", type=int, default=1000, help="created at once (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=1, help="each on new namespaces (%(default)s)")
+    parser.add_argument("--rest", type=float, default=60.0, help="seconds of rest (%(default)s)")
+    parser.add_argument("--json", type=Path, help="write the numbers to this file as well")
+    asyncio.run(main(parser.parse_args()))
