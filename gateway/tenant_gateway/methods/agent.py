@@ -6,7 +6,8 @@ import asyncio
 from typing import Any, Final
 
 from tenant_gateway.agent.accept import accept
-from tenant_gateway.methods.chat import take_files
+from tenant_gateway.methods.chat_send import take_files
+from tenant_gateway.methods.dispatch import check_phase
 from tenant_gateway.methods.registry import ADMIN, Call, RequestError, require_scope
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, MAIN_KEY, canonical_key, now_ms
 
@@ -19,6 +20,10 @@ async def agent(call: Call) -> dict[str, Any]:
     message = call.required("message")
     run_id = call.required("idempotencyKey")
     key = _session_key(call)
+    media = []
+    if call.params.get("attachments") and call.gateway.runs.get(run_id) is None:
+        media = await take_files(call)
+        check_phase(call.gateway, call.method)  # as when it came: meanwhile the gateway may have been told to sleep
     record = call.gateway.runs.get(run_id)
     if record is not None:
         live = call.gateway.lanes.get(run_id) if call.gateway.active_runs else None
@@ -35,7 +40,6 @@ async def agent(call: Call) -> dict[str, Any]:
         options["model"] = f"{provider}/{options.get('model', '')}"
     if (seconds := call.number("timeout", 0)) > 0:
         options["timeoutMs"] = seconds * 1000
-    media = await take_files(call) if call.params.get("attachments") else []
     sender = call.client.describe()
     run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender, media=media)
     accepted_at = now_ms()

@@ -25,7 +25,7 @@ def serve(gateway: Gateway, client: Client, request: Request) -> Coroutine[Any, 
             raise RequestError("connect is only valid as the first request")
         scope, function = handler(request.method)
         require_scope(scope, client.identity.scopes)
-        _check_phase(gateway, request.method)
+        check_phase(gateway, request.method)
         result = function(Call(gateway, client, request.id, request.method, request.params or {}))
     except RequestError as error:
         gateway.log.info("%s refused: %s", request.method, error)
@@ -54,8 +54,12 @@ def _failed(gateway: Gateway, client: Client, request: Request) -> None:
     client.send(error_response(request.id, error))
 
 
-def _check_phase(gateway: Gateway, method: str) -> None:
-    """Refuse new work while the gateway finishes what it has; when prepared for suspension, refuse everything."""
+def check_phase(gateway: Gateway, method: str) -> None:
+    """Refuse new work while the gateway finishes what it has; when prepared for suspension, refuse everything.
+
+    Raises:
+        RequestError: UNAVAILABLE, with the reason that clients and the router know.
+    """
     phase = gateway.suspension.phase
     if gateway.draining:
         reason, operation, phase, fenced = "gateway-restarting", "restart", "draining", method in _STARTS_WORK

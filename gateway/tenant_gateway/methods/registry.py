@@ -24,7 +24,7 @@ METHODS: Final[dict[str, tuple[str, str]]] = {
     "status": (READ, "status:status"),
     "system.info": (READ, "status:system_info"),
     "system-presence": (READ, "status:presence"),
-    "chat.send": (WRITE, "chat:send"),
+    "chat.send": (WRITE, "chat_send:send"),
     "chat.history": (READ, "chat:history"),
     "chat.abort": (WRITE, "chat:abort"),
     "chat.inject": (ADMIN, "chat_more:inject"),

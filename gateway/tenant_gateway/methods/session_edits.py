@@ -9,7 +9,7 @@ from typing import Any, Final
 from tenant_gateway.agent.accept import accept
 from tenant_gateway.agent.models import Model, UnknownModel, find_model, primary_model
 from tenant_gateway.agent.thinking import thinking_levels
-from tenant_gateway.methods.chat import known_run, take
+from tenant_gateway.methods.chat_send import known_run, take
 from tenant_gateway.methods.registry import Call, RequestError
 from tenant_gateway.methods.session_rows import session_model
 from tenant_gateway.storage.database import transaction
