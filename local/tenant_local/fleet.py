@@ -86,7 +86,9 @@ class LocalFleet:
         self._stopping = False
         self._turn = asyncio.Lock()
         self._suspends = suspends
-        self._keeper = Keeper(self._lives, self._registry, activity, self.wake, settings.idle_check, suspends)
+        self._keeper = Keeper(
+            self._lives, self._registry, activity, self._wake_by_itself, settings.idle_check, suspends
+        )
         self._wanted = confinement
         self.confinement = probe.NONE
 
@@ -222,6 +224,12 @@ class LocalFleet:
         if not self.confinement.isolates and not self.settings.unconfined and len(self._registry.names()) > 1:
             raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}")
         return (await self._lives[key].wake(reason)).address
+
+    async def _wake_by_itself(self, name: str, reason: str) -> GatewayAddress:
+        """Wake a tenant that nobody asks for, in its turn with the others."""
+        if self._suspends is None:
+            return await self.wake(name, reason)
+        return await self._suspends().wake(self.record(name), reason)
 
     def ended(self, address: GatewayAddress) -> str | None:
         """Return why this incarnation is gone, or None while it may still answer."""

@@ -75,6 +75,16 @@ class Fenced:
             return machine.ponged == machine.barriers
         return not self.gateway_gone
 
+    @property
+    def waiting(self) -> bool:
+        """The client has sent something since."""
+        if self.machine.held:
+            return True
+        try:
+            return bool(self._client.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
     async def finish(self) -> None:
         """Pass on the last that the gateway said before it was ready to sleep: all of that is in the kernel by now."""
         await self._stop()

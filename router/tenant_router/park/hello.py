@@ -30,7 +30,7 @@ def features_of(hello: bytes) -> bytes:
 
     Not in it: what names one process or connection (`bootId`, `connId`), and what events tell anew (presence, health).
     """
-    payload = _decode(hello).payload
+    payload = _payload(hello)
     digest = hashlib.blake2b(digest_size=12)
     for part in (payload.features, payload.policy, payload.snapshot.get("sessionDefaults", b"")):
         digest.update(bytes(part))
@@ -39,9 +39,17 @@ def features_of(hello: bytes) -> bytes:
     return digest.digest()
 
 
+def _payload(hello: bytes) -> _Payload:
+    """A hello that is written strangely has nothing in it that is compared or told."""
+    try:
+        return _decode(hello).payload
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _Payload()
+
+
 def state_events(hello: bytes) -> list[bytes]:
     """Return a hello's presence and health as the events that tell of them, without `seq`."""
-    snapshot = _decode(hello).payload.snapshot
+    snapshot = _payload(hello).snapshot
     version = snapshot.get("stateVersion")
     events = []
     for name, payload in (("presence", snapshot.get("presence")), ("health", snapshot.get("health"))):

@@ -7,6 +7,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from openclaw_protocol.rejections import Rejection
+
 from ..fleet import GatewayAddress, WakeFailed
 from ..leg import Leg, NotYet, Refused, Unreachable, greet
 from ..live import restarting
@@ -55,7 +57,7 @@ async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> N
         outcome = "too_late"
     except Changed:
         outcome = "changed"
-    except Refused:
+    except (Refused, Rejection):
         outcome = "refused"
     router.metrics.returned(outcome, time.monotonic() - began)
     if outcome == "relayed" or parked.sock.fileno() < 0:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from websockets.frames import Close, Frame, Opcode
 
-from ..fleet import GatewayAddress
+from ..fleet import GatewayAddress, TenantRecord
 from ..live import Connection, restarting
 from ..park.fenced import Fenced as FencedConnection
 from . import answers
@@ -46,6 +46,13 @@ class _Fence:
         self.connections: dict[Connection, FencedConnection] = {}
         self.suspension: str | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.waiting = 0
+        """Clients that connect, and HTTP requests, that wait for it to open."""
+
+    @property
+    def wanted(self) -> bool:
+        """Somebody wants the gateway by now."""
+        return self.waiting > 0 or any(one.waiting for one in self.connections.values())
 
 
 class Suspends:
@@ -64,7 +71,21 @@ class Suspends:
     async def opened(self, key: str) -> None:
         """Wait while a tenant is fenced; at most as long as the lease of its fence."""
         while (fence := self._fences.get(key)) is not None:
-            await fence.opened.wait()
+            fence.waiting += 1
+            try:
+                await fence.opened.wait()
+            finally:
+                fence.waiting -= 1
+
+    async def wake(self, tenant: TenantRecord, reason: str) -> GatewayAddress:
+        """Wake a tenant for who leads the conversation: its timer is due.
+
+        Raises
+        ------
+        WakeFailed
+            See there.
+        """
+        return await self._router.waker.address(tenant, reason)
 
     def asleep(self, address: GatewayAddress) -> bool:
         """Tell whether this incarnation was put to sleep: whoever needs the tenant needs a new one."""
@@ -123,6 +144,10 @@ class Suspends:
                     answer = await control.call(
                         "gateway.suspend.prepare", requestId=f"openclaw-tenancy-{secrets.token_hex(8)}"
                     )
+                    if answer.get("status") == "ready" and fence.wanted:
+                        # It would be woken at once, which costs upstream's runtime ten seconds.
+                        await control.call("gateway.suspend.resume", suspensionId=answer["suspensionId"])
+                        answer = {"status": "busy", "reason": "a client wants something", "retryAfterMs": 1000}
             except ControlFailed as failed:
                 self._router.metrics.suspends.labels("failed").inc()
                 return answers.Prepared("busy", str(failed), 5000)

@@ -210,4 +210,6 @@ def _kind(reason: str) -> str:
         return "parked"
     if reason.endswith(" connected"):
         return "connect"
+    if reason.startswith("its timer"):
+        return "timer"
     return "http" if " /" in reason else "operator"

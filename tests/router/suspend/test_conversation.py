@@ -259,3 +259,17 @@ async def test_a_drain_tells_parked_clients_too(router: Router, fleet: TestFleet
         draining = asyncio.ensure_future(router.drain())
         assert await client.closed() == (1012, "service restart")
         await draining
+
+
+async def test_whoever_waits_at_the_fence_keeps_it_awake(router: Router, fleet: TestFleet) -> None:
+    async with connected(router) as client:
+        found = gateway(fleet)
+        await router.suspends.fence("anna", found.uid)
+        asking = asyncio.ensure_future(client.call("chat.send"))
+        await asyncio.wait([asking], timeout=0.2)
+        prepared = await router.suspends.prepare("anna", found.uid)
+        assert (prepared.status, prepared.reason) == ("busy", "a client wants something")
+        assert found.requests[-1] == ("gateway.suspend.resume", {"suspensionId": "s1"})
+        await router.suspends.open("anna", found.uid)
+        assert (await asking)["ok"]
+        assert fleet.starts["anna"] == 1
