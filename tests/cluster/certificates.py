@@ -85,6 +85,7 @@ class Pki:
         builder = _builder(name, name, key.public_key())
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        builder = builder.add_extension(_key_usage(signs_certificates=True), critical=True)
         certificate = builder.sign(key, hashes.SHA256())
         _write_key(self.key("ca"), key)
         self.crt("ca").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -96,6 +97,8 @@ class Pki:
         if who.organization:
             subject.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, who.organization))
         builder = _builder(x509.Name(subject), authority.subject, key.public_key())
+        builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        builder = builder.add_extension(_key_usage(signs_certificates=False), critical=True)
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
         builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         others: list[x509.GeneralName] = [x509.DNSName(name) for name in who.names]
@@ -141,6 +144,21 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_SKEW)
         .not_valid_after(now + VALID_FOR)
+    )
+
+
+def _key_usage(signs_certificates: bool) -> x509.KeyUsage:
+    """RFC 5280, 4.2.1.3; Python 3.13 refuses an authority without it (VERIFY_X509_STRICT)."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

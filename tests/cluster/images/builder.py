@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,10 +42,24 @@ class Dockerfile:
     file: Path | None = None
     target: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)
+    inputs: Sequence[str] = ()
+    """Files and directories of the context that the stage is made from; none: not known, so it is always built."""
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9._-]+", self.tag):
             raise ClusterError(f"{self.tag} is no image name with a tag", "for example localhost/router:dev")
+
+    def digest(self) -> str | None:
+        """Of all inputs and their names; None where they are not known."""
+        if not self.inputs:
+            return None
+        whole = hashlib.sha256(repr((self.tag, self.target, sorted(self.args.items()))).encode())
+        recipe = self.file or self.context / "Dockerfile"
+        for top in (recipe, *(self.context / name for name in sorted(self.inputs))):
+            for path in sorted(top.rglob("*") if top.is_dir() else [top]):
+                if path.is_file() and path.suffix != ".pyc":
+                    whole.update(str(path.relative_to(self.context)).encode() + b"\0" + path.read_bytes())
+        return whole.hexdigest()
 
 
 class Builder:
@@ -57,6 +72,12 @@ class Builder:
 
     def build(self, image: Dockerfile) -> Path:
         """Build (layers that are there are used) and return the image as an OCI archive."""
+        digest = image.digest()
+        stamp = self._layout.images / f"{image.tag.replace('/', '_')}.built-from"
+        if digest and stamp.exists():
+            built_from, _, name = stamp.read_text().partition(" ")
+            if built_from == digest and (self._layout.images / name).exists():
+                return self._layout.images / name
         self._prepare()
         with self._progress.step(f"image {image.tag}", announce=True):
             self._buildah("bud", *self._build_options(image), str(image.context), timeout=BUILD_SECONDS)
@@ -64,6 +85,8 @@ class Builder:
             archive = self._layout.images / f"{identity[:24]}.oci.tar"
             if not archive.exists():
                 self._push(image.tag, archive)
+        if digest:
+            stamp.write_text(f"{digest} {archive.name}")
         return archive
 
     def _build_options(self, image: Dockerfile) -> list[str]:
