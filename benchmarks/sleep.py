@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import random
 import signal
@@ -20,7 +19,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from load.sleeping import OneMachine, Talker, one_machine
+from load.sleeping import OneMachine, Talker, finish, one_machine
 from openclaw_tenancy.demo.fakellm import FakeLLM
 from tenant_router.loop import RelayLoop
 from tenant_router.suspend.conversation import QUIET
@@ -124,10 +123,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--runtime", choices=("native", "openclaw"), default="native")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the numbers, flat")
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=RelayLoop) as runner:
         report = runner.run(run(options.rounds, options.kills, options.runtime, options.seed))
-    print(json.dumps(report, indent=2))
+    finish(report, options.json)
     slept = report.get("sleep", {})
     good = slept.get("exactly once") == slept.get("rounds") == slept.get("answers")
     return 0 if good else 1

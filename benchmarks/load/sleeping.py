@@ -212,5 +212,19 @@ class Talker:
             await self._ws.close()
 
 
+def finish(report: dict[str, Any], file: Path | None) -> None:
+    """Print a report of sections, and write its numbers flat: `section_what_it_is`."""
+    print(json.dumps(report, indent=2))
+    if file is not None:
+        sections = {name: section for name, section in report.items() if isinstance(section, dict)}
+        flat = {
+            f"{name} {what}".replace(" ", "_").lower(): value
+            for name, section in sections.items()
+            for what, value in section.items()
+            if isinstance(value, int | float)
+        }
+        file.write_text(json.dumps(flat, indent=2))
+
+
 def _text(content: Any) -> str:
     return content if isinstance(content, str) else "".join(block.get("text", "") for block in content or ())
