@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import httptools
@@ -12,6 +13,9 @@ from ..relay.selector import RelaySelector
 from ..wire import Wire
 from .waker import NotListening, NotReady
 
+CONNECT = 0.15
+"""Seconds until a connect that hears nothing is begun anew. A cluster drops what is sent to a new pod until its network
+policies know the pod's address, and a lost SYN is sent again only after 1 s (RFC 6298): a second socket is sooner."""
 MAX_ANSWER = 16 * 1024
 """Bytes of the answer; upstream's is 200."""
 
@@ -50,6 +54,8 @@ async def probe(selector: RelaySelector, address: GatewayAddress) -> None:
     parser = httptools.HttpResponseParser(body)
     try:
         wire.connect((address.host, address.port))
+        async with asyncio.timeout(CONNECT):
+            await wire.writable()
         await wire.send(f"GET /startupz HTTP/1.1\r\nHost: {address.host}\r\nConnection: close\r\n\r\n".encode())
         seen = 0
         while not body.complete:
@@ -62,7 +68,7 @@ async def probe(selector: RelaySelector, address: GatewayAddress) -> None:
             raise NotReady
     except (httptools.HttpParserError, msgspec.MsgspecError):
         raise NotReady from None
-    except OSError:
+    except OSError:  # TimeoutError too
         raise NotListening from None
     finally:
         wire.close()
