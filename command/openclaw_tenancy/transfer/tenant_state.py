@@ -136,7 +136,7 @@ def copy_workspace(source: Path, target: Path) -> int:
             path, new = Path(entry.path), target / entry.name
             if stat.S_ISDIR(mode):
                 if new.is_symlink() or (new.exists() and not new.is_dir()):
-                    new.rename(new.with_name(new.name + REPLACED_SUFFIX))
+                    _put_aside(new)
                 copied += copy_workspace(path, new)
             elif stat.S_ISREG(mode) or stat.S_ISLNK(mode):
                 copied += _copy_file(path, new, link=stat.S_ISLNK(mode))
@@ -145,8 +145,17 @@ def copy_workspace(source: Path, target: Path) -> int:
 
 def _copy_file(path: Path, new: Path, *, link: bool) -> int:
     if new.is_symlink() or new.exists():
+        if link and new.is_symlink() and new.readlink() == path.readlink():
+            return 0
         if not link and not new.is_symlink() and new.is_file() and new.read_bytes() == path.read_bytes():
             return 0
-        new.rename(new.with_name(new.name + REPLACED_SUFFIX))
+        _put_aside(new)
     shutil.copy2(path, new, follow_symlinks=False)
     return 1
+
+
+def _put_aside(path: Path) -> None:
+    number = 1
+    while os.path.lexists(kept := path.with_name(f"{path.name}{REPLACED_SUFFIX}{f'-{number}' if number > 1 else ''}")):
+        number += 1
+    path.rename(kept)
