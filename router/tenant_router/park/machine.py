@@ -206,8 +206,8 @@ class Machine:
             return
         method, params = self._asked.pop(response.id, ("", b""))
         if self.phase is Phase.WAKING:
-            # A viewer's report is a courtesy; a subscription that fails would leave the client blind.
-            self.failed = self.failed or (not response.ok and method != "sessions.viewers.set")
+            # The others are courtesies; these failing would leave the client blind.
+            self.failed = self.failed or (not response.ok and method.startswith("sessions.") and "subscribe" in method)
         elif response.ok and method:
             self.answers.learn(self._scopes, method, params, bytes(response.payload))
 

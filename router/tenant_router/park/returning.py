@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 PATIENCE = 15.0
 """Seconds for all of it beyond one wake's timeout. A client may have given its request up by then (official ones after 30 s) and
 yet gets what comes of it, as from any slow gateway; closing would lose the request."""
-SUBSCRIBING = 5.0
-"""Seconds for the answers to the subscriptions; a gateway that has just started is slow."""
+SUBSCRIBING = 20.0
+"""Seconds for the answers to the subscriptions; upstream's gateway, just started on a busy machine, took 6."""
+TRIES = 4
+"""Times that subscriptions are made before one that is refused has the client connect anew: a starting gateway refuses some."""
 OTHERS = 0.5
 """Seconds that a request waits for the tenant's other clients to be back, so that they hear of what it starts."""
 AFTER_FAILURE = 1.0
@@ -39,6 +41,10 @@ class Changed(Exception):
     """The new gateway is not what the client built on; it has to connect anew."""
 
 
+class Unsubscribed(Exception):
+    """The gateway refused a subscription, or did not answer in time."""
+
+
 class StillAsleep(Exception):
     """The gateway is gone again, and the client asked for nothing that would wake it."""
 
@@ -48,8 +54,12 @@ async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> N
     began = time.monotonic()
     try:
         async with asyncio.timeout(parked.connection.match.tenant.wake_timeout + PATIENCE):
-            while not await _try(router, lot, parked, reason):
-                await asyncio.sleep(AFTER_NOT_YET)
+            tries = 1
+            while (why := await _try(router, lot, parked, reason)) is not None:
+                tries += why is Unsubscribed
+                if tries > TRIES:
+                    raise Changed
+                await asyncio.sleep(AFTER_FAILURE if why is Unsubscribed else AFTER_NOT_YET)
         outcome = "relayed"
     except StillAsleep:
         outcome = "asleep"
@@ -70,15 +80,15 @@ async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> N
     parked.goodbye(restarting())
 
 
-async def _try(router: Router, lot: Lot, parked: Parked, reason: str) -> bool:
-    """Try once; False: the gateway went while we were at it."""
+async def _try(router: Router, lot: Lot, parked: Parked, reason: str) -> type[Exception] | None:
+    """Try once; return why it has to be tried again."""
     leg = await _leg(router, parked, reason)
     try:
         await _restore(router, lot, parked, leg)
-    except OSError:
+    except (OSError, Unsubscribed) as error:
         parked.machine.lost_again()
-        return False
-    return True
+        return Unsubscribed if isinstance(error, Unsubscribed) else OSError
+    return None
 
 
 async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
@@ -121,9 +131,9 @@ async def _restore(router: Router, lot: Lot, parked: Parked, leg: Leg) -> None:
                 while machine.waiting:
                     to_client += machine.from_gateway(await leg.wire.recv())
         except TimeoutError:
-            raise Changed from None
+            raise Unsubscribed from None
         if machine.failed:
-            raise Changed
+            raise Unsubscribed
         if machine.wanted is not None and (others := lot.others(connection.match.tenant.key, parked)):
             await asyncio.wait(others, timeout=OTHERS)
         kept, held = machine.reopen()
