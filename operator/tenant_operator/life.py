@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .reconcile.provisioning import Settled
 
 WakeReason = Literal["Connection", "Timer", "AlwaysOn"]
 
@@ -34,6 +37,8 @@ class Life:
     """The operator has scaled it down."""
     next_wake: float | None = None
     """When its own schedule wants it awake, as its gateway said last; None: not asked since the operator started."""
+    settled: Settled | None = None
+    """What was true when nothing was to be applied last."""
     said: set[str] = field(default_factory=set)
     """Events told about the present state, so that they are not told again."""
 

@@ -12,6 +12,7 @@ from .apiserver.access import login
 from .apiserver.resources import Resource
 from .cache.cache import WATCHED
 from .feed import SELECTORS, Feed
+from .memoryless import NoDifferences, NoProgress
 
 CHUNK: Final = 500
 """Objects of a page: 100,000 tenants cost 162 MB so, 1.5 GB in one list."""
@@ -28,6 +29,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     settings.networking.request_timeout = 30
     settings.queueing.idle_timeout = IDLE
     settings.queueing.worker_limit = None
+    settings.persistence.diffbase_storage = NoDifferences()
+    settings.persistence.progress_storage = NoProgress()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.peering.standalone = True

@@ -14,7 +14,7 @@ from tenant_api.tenant import Tenant
 
 from ..apiserver.resources import Json
 from ..cache.essence import essence, says
-from ..cache.records import ChildRecord, ClaimRecord, DeploymentRecord, TenantView
+from ..cache.records import ChildRecord, ClaimRecord, DeploymentRecord, TemplateRecord, TenantView
 from ..objects.claim import build_claim, user_mark
 from ..objects.deployment import as_seen, asleep_at_birth, build_deployment
 from ..objects.marks import PENDING, TEMPLATE_CONFIG, TEMPLATE_VERSION, TENANT_CONFIG, stamp
@@ -56,6 +56,33 @@ class Work:
     def anything(self) -> bool:
         """Whether there is anything to do."""
         return any(one is not None for one in (self.secret, self.claim, self.deployment, self.pending))
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A tenant for which nothing was to be applied: as long as all of this is the same, nothing is."""
+
+    source: bytes
+    template: tuple[str, int]
+    secret: tuple[str, bytes]
+    deployment: tuple[str, bytes]
+    claim: tuple[str, str, str, str]
+
+    @classmethod
+    def of(cls, view: TenantView, template: TemplateRecord) -> Settled | None:
+        """Return what it depends on, or None while a child is missing or not compared yet."""
+        tenant, secret, deployment, claim = view.tenant, view.secret, view.deployment, view.claim
+        if tenant is None or secret is None or deployment is None or claim is None:
+            return None
+        if secret.content or deployment.content:
+            return None
+        return cls(
+            tenant.source,
+            (template.uid, template.version),
+            (secret.applied, secret.fingerprint),
+            (deployment.applied, deployment.fingerprint),
+            (claim.uid, claim.owner, claim.user, claim.facts.requested + claim.retained),
+        )
 
 
 def plan(accepted: Accepted, view: TenantView, templates: Templates, door: GatewayDoor, *, overdue: bool) -> Work:

@@ -21,7 +21,7 @@ from ..world import World
 from .acceptance import Accepted, Refused, accept, foreign_volume
 from .children import Children
 from .conditions import Statement, condition
-from .provisioning import PENDING_SINCE, Provisioning, Work, plan, provisioned
+from .provisioning import PENDING_SINCE, Provisioning, Settled, Work, plan, provisioned
 from .status import Look, tenant_status
 from .volume import Volumes
 
@@ -91,6 +91,13 @@ class TenantReconciler:
         if _lost(view, before):
             await self._children.look_again(tenant.namespace, tenant.name)
             view = world.cache.view(tenant.key)
+        version = verdict.template.spec.version
+        record = world.cache.template((tenant.namespace, verdict.template.name))
+        life = world.lives.of(tenant.key)
+        settled = Settled.of(view, record) if record is not None else None
+        if settled is not None and settled == life.settled:
+            return verdict, provisioned(Work(), view, version), None
+        life.settled = None
         try:
             work = plan(verdict, view, world.templates, world.settings.door, overdue=self._overdue(view, verdict))
         except ConfigError as error:
@@ -99,8 +106,9 @@ class TenantReconciler:
             if error.source == "template":
                 text = text.replace("the template's config", f"config of TenantTemplate {verdict.template.name!r}", 1)
             return Refused(reason, text), self._unprovided(view), None
-        version = verdict.template.spec.version
         if not work.anything:
+            if record is not None and not work.waits:
+                life.settled = Settled.of(view, record)
             return verdict, provisioned(work, view, version), None
         first = view.deployment is None
         try:
@@ -113,7 +121,10 @@ class TenantReconciler:
             raise
         if first or work.deployment is not None:
             world.queue.add_after(template_key(tenant.namespace, verdict.template.name), FOLLOWERS_PAUSE)
-        return verdict, provisioned(work, world.cache.view(tenant.key), version), None
+        view = world.cache.view(tenant.key)
+        if record is not None and not work.waits:
+            life.settled = Settled.of(view, record)
+        return verdict, provisioned(work, view, version), None
 
     def _unprovided(self, view: TenantView) -> Provisioning:
         """Return what is to be said when nothing was applied because the resource is not accepted."""
