@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,8 +23,10 @@ FILL = ("sh", "-c", "mkdir -p /data/workspace && echo 'Made for you.' > /data/wo
 
 @pytest.fixture(scope="session")
 def images(node_cluster: Cluster) -> Mapping[str, str]:
-    """Our four images, built and present."""
+    """Our four images, built and present; CLUSTER_KEEP_IMAGES=1: those of `make cluster-images`, however old."""
     assert node_cluster.provider
+    if os.environ.get("CLUSTER_KEEP_IMAGES"):
+        return {target: image.tag for target, image in zip(TARGETS, ours(), strict=True)}
     return dict(zip(TARGETS, node_cluster.provider.load(ours()), strict=True))
 
 

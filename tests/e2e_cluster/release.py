@@ -24,10 +24,10 @@ from tenant_api.tokens import token_hex
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
 
 CHART = REPOSITORY / "charts" / "openclaw-tenancy"
-HELM_SECONDS = 180.0
-SOON = 30.0
+HELM_SECONDS = 320.0
+SOON = 90.0
 """Seconds for what takes controllers and the kubelet a second or two on a free machine."""
-WAKE_SECONDS = 90.0
+WAKE_SECONDS = 180.0
 """Seconds for a wake of upstream's gateway on a busy machine; 5 on a free one."""
 NAME = "oct"
 
@@ -83,7 +83,7 @@ class Release:
     def install(self, **more: Any) -> None:
         """Install or upgrade, and wait until all of it is ready."""
         # The CRDs are the cluster's and may be there by another release or by kubectl.
-        words = ["upgrade", "--install", "--take-ownership", NAME, str(CHART), "--wait", "--timeout", "120s"]
+        words = ["upgrade", "--install", "--take-ownership", NAME, str(CHART), "--wait", "--timeout", "300s"]
         metadata = {"name": self.namespace, "labels": RESTRICTED}
         self.cluster.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         try:
@@ -150,7 +150,7 @@ class Release:
             "runtime": runtime,
             "volume": volume,
             "config": config,
-            "wake": {"timeout": "90s"},
+            "wake": {"timeout": "150s"},
             **spec,
         }
         api = f"{GROUP}/{VERSION}"

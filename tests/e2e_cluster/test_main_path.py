@@ -32,7 +32,7 @@ async def test_tenants_are_provisioned_without_a_pod(three: Release) -> None:
 async def test_a_real_client_wakes_its_tenant_alone(three: Release, cli: MakeCli, name: str) -> None:
     await three.provisioned(name)
     before = {pod["metadata"]["name"] for pod in three.pods()}
-    health = (await cli(name).call("health", timeout=90)).ok()
+    health = (await cli(name).call("health", timeout=180)).ok()
     assert health.json["ok"] is True
     new = [pod for pod in three.pods() if pod["metadata"]["name"] not in before]
     assert [pod["metadata"]["labels"]["openclaw-tenancy.dev/tenant"] for pod in new] == [name]
