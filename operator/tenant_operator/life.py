@@ -36,7 +36,7 @@ class Life:
     slept: bool = False
     """The operator has scaled it down."""
     next_wake: float | None = None
-    """When its own schedule wants it awake, as its gateway said last; None: not asked since the operator started."""
+    """When its own schedule wants it awake, as its gateway said last; 0: never; None: not looked up in its status yet."""
     settled: Settled | None = None
     """What was true when nothing was to be applied last."""
     said: set[str] = field(default_factory=set)

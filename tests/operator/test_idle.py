@@ -24,8 +24,7 @@ async def awake(here: World, routers: tuple[ScriptedRouter, ScriptedRouter], **s
     here.apply(template(idle={"timeout": "1s"}), tenant("ann", **spec))
     await here.phase("ann", "Asleep")
     here.scale("ann", 1)
-    pod = await here.play_kubelet("ann")
-    return pod
+    return await here.play_kubelet("ann")
 
 
 async def test_idle_everywhere_goes_to_sleep_and_says_so(

@@ -61,7 +61,7 @@ async def test_volume_that_waits_for_its_first_use_is_no_error(here: World) -> N
     here.start()
     name = storage_class(here, "WaitForFirstConsumer")
     here.apply(template(volume={"size": "1Gi", "storageClassName": name}), tenant("ann"))
-    message = await here.said("ann", "VolumeReady", "False", "WaitForFirstConsumer")
+    message = await here.said("ann", "VolumeReady", "Unknown", "WaitForFirstConsumer")
     assert "first wake includes the clone" in message
     assert here.status("ann")["phase"] == "Asleep"
     assert here.items("pods") == []
@@ -71,7 +71,7 @@ async def test_prebind_runs_a_pod_once(here: World) -> None:
     here.start()
     name = storage_class(here, "WaitForFirstConsumer")
     here.apply(template(volume={"size": "1Gi", "storageClassName": name, "prebind": True}), tenant("ann"))
-    await here.said("ann", "VolumeReady", "False", "Prebinding")
+    await here.said("ann", "VolumeReady", "Unknown", "Prebinding")
     pod = here.items("pods")[0]
     assert pod["metadata"]["name"] == f"{child_name('ann')}-prebind"
     # What kubelet and provisioner do.

@@ -191,6 +191,7 @@ class IdleLoop:
                         await reopen(self._routers, addresses, f"{tenant.namespace}/{tenant.name}", uid)
                     raise
         life.ask_again = 0.0
+        life.wake_reason = "Connection"
         self._world.metrics.suspends.labels(decision.reason.lower()).inc()
         log.info("tenant %s/%s: %s", tenant.namespace, tenant.name, message)
 

@@ -46,7 +46,7 @@ def tenant_status(look: Look, before: dict[str, Any]) -> dict[str, Any]:
         _accepted(look),
         look.provisioning.statement,
         look.volume,
-        _awake(look, phase),
+        _awake(look, phase, before),
         _idle(look, phase, before),
     ]
     status: dict[str, Any] = {
@@ -95,9 +95,12 @@ def _accepted(look: Look) -> Statement:
     return Statement.of("Accepted", True, "Accepted", f"made from TenantTemplate {template.name}")
 
 
-def _awake(look: Look, phase: str) -> Statement:
+def _awake(look: Look, phase: str, before: dict[str, Any]) -> Statement:
     deployment, pod = look.view.deployment, look.view.pod
     if phase == "Awake" and pod is not None:
+        old = condition(before, "Awake")
+        if old.get("status") == "True":
+            return Statement.of("Awake", True, str(old.get("reason")), str(old.get("message")))
         return Statement.of("Awake", True, look.life.wake_reason, f"awake: {_WAKES[look.life.wake_reason]}")
     if deployment is not None and deployment.replicas > 0 and phase == "Waking":
         reason, message = wake_trouble(deployment.failure, pod) or ("Waking", _WAKES[look.life.wake_reason])

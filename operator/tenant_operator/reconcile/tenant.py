@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 FOLLOWERS_PAUSE = 5.0
 """Seconds until a template counts its tenants anew: a thousand of them that come together are counted once or twice."""
+TIMER_SEEN = 5.0
+"""Seconds after which a running gateway has begun what was due: its cron looks once a second, and catches up at its start."""
 STUCK = 60.0
 """Seconds between two looks at a wake that does not succeed: its reason may change without an event."""
 
@@ -64,9 +66,10 @@ class TenantReconciler:
             return
         accepted = verdict if isinstance(verdict, Accepted) else None
         volume, pause = await self._volumes.look(key.object, view, accepted, condition(before, "VolumeReady"))
-        next_wake = life.next_wake if life.next_wake is not None else parsed(before.get("nextWakeTime"))
-        pauses = [pause, await self._power(view, accepted, life, next_wake)]
-        look = Look(view, verdict, provisioning, volume, life, next_wake, time.time())
+        if life.next_wake is None:
+            life.next_wake = parsed(before.get("nextWakeTime"))
+        pauses = [pause, await self._power(view, accepted, life)]
+        look = Look(view, verdict, provisioning, volume, life, life.next_wake, time.time())
         status = tenant_status(look, before)
         if status != before:
             await self._write(view.tenant, status)
@@ -144,7 +147,7 @@ class TenantReconciler:
         since = view.deployment.marks.get(PENDING_SINCE, "")
         return since.isdigit() and time.time() - int(since) >= deadline
 
-    async def _power(self, view: TenantView, accepted: Accepted | None, life: Life, next_wake: float) -> float:
+    async def _power(self, view: TenantView, accepted: Accepted | None, life: Life) -> float:
         """Scale up who must be awake; return the seconds until the next look at that (0: no need)."""
         deployment, tenant = view.deployment, view.tenant
         assert tenant is not None
@@ -155,7 +158,7 @@ class TenantReconciler:
             if not life.scaled_up:
                 life.scaled_up = now
             life.slept = False
-            pauses = [self._wait_for_deadline(view, accepted, now)]
+            pauses = (self._wait_for_deadline(view, accepted, now), _pass_timer(view, life, now))
             return min((one for one in pauses if one), default=0.0)
         life.scaled_up = 0.0
         if accepted is None or tenant.power == "Suspended":
@@ -163,13 +166,13 @@ class TenantReconciler:
         if tenant.power == "AlwaysOn":
             await self._wake(tenant, life, "AlwaysOn")
             return 0.0
-        if not next_wake:
+        if not life.next_wake:
             return 0.0
         ahead = self._timers.ahead(accepted.template.spec.runtime)
-        if next_wake - ahead <= now:
+        if life.next_wake - ahead <= now:
             await self._wake(tenant, life, "Timer")
             return 0.0
-        return next_wake - ahead - now
+        return life.next_wake - ahead - now
 
     def _wait_for_deadline(self, view: TenantView, accepted: Accepted | None, now: float) -> float:
         deadline = update_deadline(accepted) if accepted is not None else None
@@ -207,9 +210,9 @@ class TenantReconciler:
             if kind == "Awake":
                 if now["reason"] in ("Asleep", "Suspending", "Waking", "Failed"):
                     continue
-            elif now["status"] != "False" or now["reason"] in ("NotProvisioned", "NotAccepted", "WaitForFirstConsumer"):
+            elif now["status"] != "False" or now["reason"] in ("NotProvisioned", "NotAccepted"):
                 continue
-            bad = now["status"] == "False" and now["reason"] not in ("Suspended", "Prebinding")
+            bad = now["status"] == "False" and now["reason"] != "Suspended"
             events.tell(TENANT, tenant, now["reason"], now["message"], warning=bad)
         idle = condition(status, "Idle")
         if life.slept and "slept" not in life.said:
@@ -238,6 +241,17 @@ class TenantReconciler:
 def update_deadline(accepted: Accepted) -> float | None:
     """Return the seconds after which a changed template is applied to an awake tenant; None: never before its sleep."""
     return accepted.template.spec.update.deadline
+
+
+def _pass_timer(view: TenantView, life: Life, now: float) -> float:
+    """Forget a timer whose time a running gateway has seen; return the seconds until then (0: there is none)."""
+    if not life.next_wake:
+        return 0.0
+    seen = life.next_wake + TIMER_SEEN
+    if view.pod is not None and view.pod.ready and now >= max(seen, view.pod.ready_since + TIMER_SEEN):
+        life.next_wake = 0.0
+        return 0.0
+    return max(1.0, seen - now)
 
 
 def _lost(view: TenantView, before: dict[str, Any]) -> bool:

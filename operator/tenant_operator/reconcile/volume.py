@@ -92,7 +92,7 @@ class Volumes:
             "the storage binds the volume on its first use: the first wake includes the clone "
             "(volume.prebind in the template does it now)"
         )
-        return Statement.of("VolumeReady", False, WAITS, text), 0.0
+        return Statement("VolumeReady", "Unknown", WAITS, text), 0.0
 
     async def _hear(self, name: tuple[str, str], claim: ClaimRecord, before: dict[str, Any]) -> tuple[_Said, float]:
         said = self._said.get(name)
@@ -156,8 +156,8 @@ class Volumes:
             await self._clear_prebind(name)
             return Statement.of("VolumeReady", False, "PrebindFailed", " ".join(pod.trouble or ("it failed",))), pause
         elif pod.trouble is not None:
-            return Statement.of("VolumeReady", False, "Prebinding", ": ".join(pod.trouble)), pause
-        return Statement.of("VolumeReady", False, "Prebinding", "a one-off pod binds the volume"), pause
+            return Statement("VolumeReady", "Unknown", "Prebinding", ": ".join(pod.trouble)), pause
+        return Statement("VolumeReady", "Unknown", "Prebinding", "a one-off pod binds the volume"), pause
 
     async def _clear_prebind(self, name: tuple[str, str]) -> None:
         pod = self._world.cache.pod((name[0], prebind_name(name[1])))
