@@ -15,7 +15,7 @@ from openclaw_protocol.frames import event
 from openclaw_protocol.rejections import AuthChanged
 
 from .activity import Activity, TenantActivity
-from .fleet import TokenMatch
+from .fleet import GatewayAddress, TokenMatch
 from .metrics import RouterMetrics
 from .park.hello import features_of
 from .park.login import Login, Logins, scopes
@@ -270,6 +270,16 @@ class Live:
                 self._goodbye(connection.pair, _revoked())
             elif connection.away is not None:
                 connection.away.goodbye(_revoked())
+
+    def stranded(self, awake: Callable[[str], GatewayAddress | None]) -> list[str]:
+        """Return the tenants with relayed clients whose gateway is about to end."""
+        found = []
+        for key, there in self._connections.items():
+            address = awake(key)
+            uid = None if address is None else address.uid
+            if any(connection.pair is not None and connection.uid != uid for connection in there):
+                found.append(key)
+        return found
 
     def everyone(self) -> list[Connection]:
         """Return all connections."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Container
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from ..relay.pair import Detached
@@ -37,6 +38,7 @@ class Lot:
         self._answers: dict[str, Answers] = {}
         self._round: list[set[Parked]] = [set() for _ in range(ROUND)]
         self._second = 0
+        self._evicting: dict[str, asyncio.Task[None]] = {}
 
     def count(self, key: str) -> int:
         """Parked connections of a tenant."""
@@ -128,6 +130,15 @@ class Lot:
         for key in list(self._parked):
             if self._router.awake(key) is not None:
                 self.woken(key, "its gateway is awake")
+        for key in self._router.live.stranded(self._router.fleet.awake):
+            if key not in self._evicting:
+                task = asyncio.get_running_loop().create_task(self._router.suspends.evicted(key), name=f"evict {key}")
+                self._evicting[key] = task
+                task.add_done_callback(_report)
+                task.add_done_callback(partial(self._evicted, key))
+
+    def _evicted(self, key: str, _: asyncio.Task[None]) -> None:
+        self._evicting.pop(key, None)
 
     # The end
 
@@ -164,6 +175,9 @@ class Lot:
         """Drop all."""
         everyone = self.all()
         tasks = [parked.task for parked in everyone if parked.task is not None]
+        tasks += self._evicting.values()
+        for evicting in self._evicting.values():
+            evicting.cancel()
         for parked in everyone:
             parked.end()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -202,6 +202,28 @@ class Suspends:
             if fence is not None:
                 await self._open(key, fence, address)
 
+    async def evicted(self, key: str) -> None:
+        """Park the quiet clients of a gateway that is being ended by somebody else: an eviction, the drain of a node.
+
+        The others stay, and hear from their gateway that it ends. To be called as soon as that is known, before SIGTERM
+        if possible; it is found out within a second otherwise.
+        """
+        async with self._turn(key):
+            if key in self._fences:
+                return
+            address = self._router.fleet.awake(key)
+            quiet = [
+                connection
+                for connection in self._router.live.of(key)
+                if (pair := connection.pair) is not None
+                and not pair.ending
+                and (address is None or address.uid != connection.uid)
+                and connection.quiet(pair)
+            ]
+            for connection, fenced in (await self._lift(quiet))[0].items():
+                self._router.metrics.deserted.inc()
+                await self._park_one(connection, fenced)
+
     async def close(self) -> None:
         """Open every fence: the router ends."""
         for key, fence in list(self._fences.items()):
@@ -242,26 +264,32 @@ class Suspends:
     async def _close(self, key: str, fence: _Fence) -> str | None:
         """Take all connections out of the relay; return what keeps one from it."""
         self._router.lot.answers(key).begin()
-        lifts = {
-            connection: self._router.selector.lift(connection.pair)
-            for connection in self._router.live.of(key)
-            if connection.pair is not None and not connection.pair.ending
-        }
+        fence.connections, ended = await self._lift(
+            [one for one in self._router.live.of(key) if one.pair is not None and not one.pair.ending]
+        )
+        busy = None if ended else "a message is on its way"
+        if busy is None and not all(await asyncio.gather(*(one.probe() for one in fence.connections.values()))):
+            busy = "the gateway does not answer"
+        return busy or self._busy(key)
+
+    async def _lift(self, connections: list[Connection]) -> tuple[dict[Connection, FencedConnection], bool]:
+        """Lift connections out of the relay; return those that were, and whether all the others had ended."""
+        selector = self._router.selector
+        lifts = {one: selector.lift(one.pair) for one in connections if one.pair is not None}
+        lifted: dict[Connection, FencedConnection] = {}
+        ended = True
         if lifts:
             await asyncio.wait(lifts.values(), timeout=LIFTING)
-        busy: str | None = None
         for connection, lift in lifts.items():
             if not lift.done():
                 lift.cancel()
-                busy = "a message is on its way"
+                ended = False
             elif lift.exception() is None:
                 connection.lifted()
                 detached = lift.result()
                 machine = self._router.lot.machine(connection, detached.received)
-                fence.connections[connection] = FencedConnection(self._router.selector, detached, machine)
-        if busy is None and not all(await asyncio.gather(*(one.probe() for one in fence.connections.values()))):
-            busy = "the gateway does not answer"
-        return busy or self._busy(key)
+                lifted[connection] = FencedConnection(selector, detached, machine)
+        return lifted, ended
 
     async def _park_one(self, connection: Connection, fenced: FencedConnection) -> bool:
         await fenced.finish()

@@ -273,3 +273,19 @@ async def test_whoever_waits_at_the_fence_keeps_it_awake(router: Router, fleet: 
         await router.suspends.open("anna", found.uid)
         assert (await asking)["ok"]
         assert fleet.starts["anna"] == 1
+
+
+async def test_quiet_clients_of_a_gateway_that_is_evicted_are_parked(router: Router, fleet: TestFleet) -> None:
+    async with connected(router) as client:
+        found = gateway(fleet)
+        router.activity.of("anna").last_request -= live.TURN
+        await eventually(lambda: silent(router) >= live.ANSWERED, WAIT, "it is quiet for a while")
+        del fleet.addresses["anna"]  # its pod is being deleted, as the fleet's watch says
+        await eventually(lambda: router.lot.count("anna") == 1, WAIT, "it is parked")
+        assert (await client.recv())["event"] == "tick"
+        for ws in list(found.live):
+            await ws.close(1012, "service restart")
+        assert (await client.call("chat.send"))["ok"]
+        assert fleet.starts["anna"] == 2
+        assert fleet.gateways["anna"] is not found
+        await found.stop()
