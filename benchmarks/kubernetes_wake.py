@@ -244,7 +244,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument(
-        "--image", default="localhost/openclaw-tenancy-gateway:bench", help="the native gateway's image"
+        "--image", default="localhost/openclaw-tenancy-gateway:dev", help="the native gateway's image"
     )
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()

@@ -58,7 +58,12 @@ class GatewayAddress:
 
 
 class WakeFailed(Exception):
-    """A wake came to nothing; the text says why in words a person can act on. The next request tries anew."""
+    """A wake came to nothing; the text says why in words an operator can act on. The next request tries anew."""
+
+    @property
+    def for_clients(self) -> str:
+        """The reason as a tenant's client may read it."""
+        return str(self)
 
 
 class Fleet(Protocol):

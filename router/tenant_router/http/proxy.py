@@ -117,7 +117,10 @@ class HttpProxy:
                 return await self._ask(request, body, address, origin, tenant)
             except WakeFailed as failed:
                 return error(
-                    503, f"The gateway can't be started: {failed}", "unavailable", {"Retry-After": str(RETRY_AFTER)}
+                    503,
+                    f"The gateway can't be started: {failed.for_clients}",
+                    "unavailable",
+                    {"Retry-After": str(RETRY_AFTER)},
                 )
             except aiohttp.ClientConnectorError:
                 stale = address

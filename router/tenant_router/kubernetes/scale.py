@@ -28,6 +28,11 @@ class PodCantCome(WakeFailed):
         super().__init__(trouble.text)
         self.trouble = trouble
 
+    @property
+    def for_clients(self) -> str:
+        """Only the kind: names of nodes, images and quotas are nobody's business but the operators'."""
+        return f"the cluster has no pod for it now ({self.trouble.cause})"
+
 
 async def scale_up(api: ApiServer, namespace: str, tenant: str) -> None:
     """Set `spec.replicas` to 1. Idempotent: where it is 1 already, nothing is written.

@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import aiohttp
 import pytest
 from kubernetes_world import Broken, Cluster, Node, RunningRouter, hello, known
 from router_world import Client
@@ -171,3 +172,21 @@ async def test_a_wake_that_gets_no_pod_at_all_ends_with_a_reason(cluster: Cluste
     assert failure["cause"] == "timeout"
     assert "got no address (Pending) within 3 s" in failure["text"]
     held.cancel()
+
+
+async def test_an_http_client_hears_the_kind_of_trouble_and_nothing_of_the_cluster(
+    cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(running, cluster, "ann")
+    node.broken = image
+    host, port = running.address
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{host}:{port}/v1/models", headers={"Authorization": f"Bearer {token}"}) as answer,
+    ):
+        assert answer.status == 503
+        assert "Retry-After" in answer.headers
+        text = await answer.text()
+    assert "(image)" in text
+    assert "localhost" not in text
