@@ -40,6 +40,7 @@ LABELS = {
     "app.kubernetes.io/component": "gateway",
     "openclaw-tenancy.dev/tenant": "ann",
 }
+FOR_NOBODY = [{"name": "X-Forwarded-For", "value": "192.0.2.1"}]
 CONTAINER_SECURITY = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
@@ -135,19 +136,19 @@ def test_deployment() -> None:
                             ],
                             "securityContext": CONTAINER_SECURITY,
                             "startupProbe": {
-                                "httpGet": {"path": "/startupz", "port": "gateway"},
+                                "httpGet": {"path": "/startupz", "port": "gateway", "httpHeaders": FOR_NOBODY},
                                 "periodSeconds": 1,
                                 "timeoutSeconds": 1,
                                 "failureThreshold": 120,
                             },
                             "readinessProbe": {
-                                "httpGet": {"path": "/startupz", "port": "gateway"},
+                                "httpGet": {"path": "/startupz", "port": "gateway", "httpHeaders": FOR_NOBODY},
                                 "periodSeconds": 10,
                                 "timeoutSeconds": 5,
                                 "failureThreshold": 3,
                             },
                             "livenessProbe": {
-                                "httpGet": {"path": "/healthz", "port": "gateway"},
+                                "httpGet": {"path": "/healthz", "port": "gateway", "httpHeaders": FOR_NOBODY},
                                 "periodSeconds": 20,
                                 "timeoutSeconds": 15,
                                 "failureThreshold": 12,

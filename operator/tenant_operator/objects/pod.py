@@ -114,9 +114,17 @@ def _container(tenant: Tenant, template: TenantTemplate, image: str) -> Json:
     return container
 
 
+_FOR_NOBODY: Final = {"name": "X-Forwarded-For", "value": "192.0.2.1"}
+"""An address that is nobody's (RFC 5737, TEST-NET-1)."""
+
+
 def _probe(path: str, **times: int) -> Json:
-    """Probe upstream's endpoints, whose JSON bodies say in a status (200 or 503) what the kubelet needs."""
-    return {"httpGet": {"path": path, "port": GATEWAY}, **times}
+    """Probe upstream's endpoints, whose JSON bodies say in a status (200 or 503) what the kubelet needs.
+
+    The kubelet comes from an address of `gateway.trustedProxies` where these are all private networks, and upstream answers
+    403 to a proxy that does not say for whom it asks.
+    """
+    return {"httpGet": {"path": path, "port": GATEWAY, "httpHeaders": [_FOR_NOBODY]}, **times}
 
 
 def _env(template: TenantTemplate) -> list[Json]:
