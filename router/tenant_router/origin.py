@@ -13,8 +13,12 @@ from .settings import Network
 
 SCOPES_HEADER = "x-openclaw-scopes"
 """Caps the scopes that the identity would get (openclaw-protocol 4.4)."""
-NOT_LOOPBACK = "192.0.2.1"
-"""Stands for a client on this machine: upstream refuses a loopback address in X-Forwarded-For (403). TEST-NET-1, RFC 5737."""
+SOMEBODY = "192.0.2.1"
+"""Stands for a client without a public address. TEST-NET-1, RFC 5737.
+
+Upstream refuses (403) an X-Forwarded-For whose addresses are loopback or all of its trusted proxies; in a cluster these are
+the private networks, where its routers are.
+"""
 
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 _SCOPE = re.compile(r"[a-z][a-z.]{0,63}")
@@ -62,7 +66,7 @@ def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | N
     `scopes` None leaves the identity all its scopes; an empty tuple gives it none.
     """
     headers = {
-        "X-Forwarded-For": NOT_LOOPBACK if origin.loopback else origin.address,
+        "X-Forwarded-For": origin.address if _is_public(origin.address) else SOMEBODY,
         "X-Forwarded-Proto": origin.proto,
         "X-Forwarded-Host": origin.host,
         USER_HEADER: user,
@@ -71,6 +75,11 @@ def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | N
     if scopes is not None:
         headers[SCOPES_HEADER] = ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _is_public(address: str) -> bool:
+    return ip_address(address).is_global
 
 
 @lru_cache(maxsize=4096)

@@ -43,8 +43,19 @@ def test_no_header_can_be_smuggled(host: bytes, forwarded: bytes, scopes: list[s
         assert not set("\r\n\0") & set(name + value)
 
 
-def test_a_client_of_this_machine_is_no_loopback_address_to_the_gateway() -> None:
-    origin = client_origin("127.0.0.1", {}, ())
+@pytest.mark.parametrize("address", ["127.0.0.1", "10.88.0.7", "192.168.1.2", "100.64.3.4", "fd00::1", "::1"])
+def test_a_client_without_a_public_address_is_somebody_to_the_gateway(address: str) -> None:
+    """Upstream refuses loopback addresses and those of its trusted proxies, which are private networks in a cluster."""
+    origin = client_origin(address, {}, ())
     assert gateway_headers(origin, "u", None)["X-Forwarded-For"] == "192.0.2.1"
+
+
+def test_a_client_with_a_public_address_keeps_it() -> None:
+    origin = client_origin("8.8.4.4", {}, ())
+    assert gateway_headers(origin, "u", None)["X-Forwarded-For"] == "8.8.4.4"
+
+
+def test_scopes_are_told_where_they_are_capped() -> None:
+    origin = client_origin("127.0.0.1", {}, ())
     assert "x-openclaw-scopes" not in gateway_headers(origin, "u", None)
     assert gateway_headers(origin, "u", ("operator.read", "bad scope\r\n"))["x-openclaw-scopes"] == "operator.read"

@@ -19,7 +19,7 @@ from openclaw_protocol.rejections import PROTOCOL_VERSION
 from ..fleet import GatewayAddress
 from ..leg import MAX_HELLO, NotYet, Refused, Unreachable, greet
 from ..messages import Closed, MessageReader
-from ..origin import NOT_LOOPBACK, ClientOrigin
+from ..origin import SOMEBODY, ClientOrigin
 from ..relay.selector import RelaySelector
 from ..wire import Wire
 
@@ -43,7 +43,7 @@ _LOGIN: Final = {
         "scopes": ["operator.admin", "operator.read"],
     },
 }
-_ORIGIN: Final = ClientOrigin(NOT_LOOPBACK, "http", "router", loopback=False)
+_ORIGIN: Final = ClientOrigin(SOMEBODY, "http", "router", loopback=False)
 
 
 class ControlFailed(Exception):
