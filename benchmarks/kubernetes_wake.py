@@ -243,9 +243,7 @@ def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument(
-        "--image", default="localhost/openclaw-tenancy-gateway:dev", help="the native gateway's image"
-    )
+    parser.add_argument("--image", default="localhost/openclaw-tenancy-gateway:dev", help="the native gateway's image")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     if "KUBECONFIG" not in os.environ:

@@ -282,6 +282,8 @@ class Line:
         self._target = urlsplit(target)
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.port = 0
 
     @property
@@ -301,6 +303,12 @@ class Line:
             task.cancel()
         await asyncio.gather(*self._open, return_exceptions=True)
 
+    def freeze(self) -> None:
+        """Let nothing pass on the connections that are open, without a word to either side; new ones work."""
+        self._flows.clear()
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -308,7 +316,8 @@ class Line:
         assert self._target.hostname is not None
         far_reader, far_writer = await asyncio.open_connection(self._target.hostname, self._target.port)
         try:
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            flows = self._flows
+            await asyncio.gather(_pump(reader, far_writer, flows), _pump(far_reader, writer, flows))
         except (OSError, asyncio.CancelledError):
             pass
         finally:
@@ -317,8 +326,9 @@ class Line:
             self._open.discard(task)
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flows: asyncio.Event) -> None:
     while data := await reader.read(65536):
+        await flows.wait()
         writer.write(data)
         await writer.drain()
     writer.close()

@@ -15,8 +15,8 @@ from .trouble import Cause, Trouble
 
 log = logging.getLogger(__name__)
 
-PATCH = 5.0
-"""Seconds for one try: a wake is waiting, and the PATCH may be sent again."""
+PATCH = 3.0
+"""Seconds for one try: three times the API server's own objective. A wake is waiting, and the PATCH may be sent again."""
 CONFLICT = 409
 NOT_FOUND = 404
 

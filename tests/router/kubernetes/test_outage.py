@@ -52,6 +52,20 @@ async def test_a_wake_waits_for_the_api_server_and_goes_on_when_it_is_back(
     await asyncio.gather(*held)
 
 
+async def test_connections_that_died_without_a_word_cost_a_wake_seconds_and_not_its_life(
+    cluster: Cluster, node: Node, line: Line, distant: RunningRouter
+) -> None:
+    await cluster.tenant("ann")
+    await known(distant, cluster, "ann")
+    record = distant.fleet.record(f"{cluster.namespace}/ann")
+    assert record is not None
+    line.freeze()
+    address = await asyncio.wait_for(distant.router.waker.address(record, "a test"), 19)
+    assert address.host.startswith("127.")
+    # Nobody has told the watch anything: the wake has looked for itself.
+    assert distant.why("ann")["api"]["upToDate"]
+
+
 async def test_what_was_revoked_meanwhile_is_closed_as_soon_as_it_is_back(
     cluster: Cluster, node: Node, line: Line, distant: RunningRouter
 ) -> None:
