@@ -70,6 +70,13 @@ async def test_wrong_and_missing_tokens(gateway: NativeGateway) -> None:
     assert missing.value.error["details"]["code"] == "AUTH_TOKEN_MISSING"
 
 
+async def test_nodes_are_refused_for_good(gateway: NativeGateway) -> None:
+    node = {"id": "node-host", "version": "2026.9.6", "platform": "linux", "mode": "node"}
+    with pytest.raises(Refused, match="this gateway does not serve nodes") as refused:
+        await gateway.operator(client=node, role="node", scopes=())
+    assert refused.value.error["details"]["code"] == "AUTH_SCOPE_MISMATCH"
+
+
 async def test_a_password_field_holds_the_token_too(gateway: NativeGateway) -> None:
     client = await gateway.operator(token=None, auth={"password": TOKEN})
     await client.close()

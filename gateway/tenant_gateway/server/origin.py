@@ -14,11 +14,15 @@ _NOT_ALLOWED: Final = "origin not allowed"
 
 
 class NodeRefused(Rejection):
-    """A node host: this runtime has no nodes, and `features.methods` lists none of their methods."""
+    """A node host: this runtime has no nodes, and `features.methods` lists none of their methods.
+
+    Upstream's node host goes on trying, and waking us, after a code that it does not know; after this one it pauses and
+    shows the message.
+    """
 
     def __init__(self) -> None:
         message = "this gateway does not serve nodes"
-        super().__init__(ErrorShape(INVALID_REQUEST, message, {"code": "NODE_ROLE_NOT_SERVED"}), 1008, message)
+        super().__init__(ErrorShape(INVALID_REQUEST, message, {"code": "AUTH_SCOPE_MISMATCH"}), 1008, message)
 
 
 def check_origin(config: Config, peer: Peer, params: ConnectParams) -> None:
