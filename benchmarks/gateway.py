@@ -122,7 +122,9 @@ async def bench(rounds: int, turns: int, injections: int, spares: int, peer: boo
                     else None
                 )
             report_round(report, ours, theirs)
-            print(f"round {number + 1}: hello {ours['hello_ms']:.0f} ms, {ours['idle_rss_mib']:.1f} MiB", flush=True)
+            for runtime, found in (("native", ours), ("openclaw", theirs or {})):
+                told = " ".join(f"{name}={value:.4g}" for name, value in found.items())
+                print(f"round {number + 1} {runtime}: {told}", flush=True)
         with tempfile.TemporaryDirectory(prefix="gateway-") as folder:
             home = Path(folder)
             port = prepare(home, llm.base_url)
