@@ -63,12 +63,11 @@ async def all_asleep(up: Machine, seconds: float = 120.0) -> None:
 async def parked(up: Machine, names: list[str], connections: int, seconds: float) -> dict[str, Any]:
     """Measure clients that are parked, then wake them all at once."""
     pid = up.process.pid
-    # Every tenant's life once before, so that what it takes is not counted as its clients'.
-    for name in names:
-        first = Talker(up.url, name)
-        await first.connect()
-        await first.close()
+    # All tenants awake at once before, so that what their lives take is not counted as their clients'.
+    firsts = [Talker(up.url, name) for name in names]
+    await asyncio.gather(*(first.connect() for first in firsts))
     await all_asleep(up)
+    await asyncio.gather(*(first.close() for first in firsts))
     base = memory(pid)
     talkers = [Talker(up.url, names[number % len(names)]) for number in range(connections)]
     for start in range(0, connections, len(names)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from tenant_api.config import ConfigError
 from tenant_api.loaded import FileError
 from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
+from tenant_router.suspend.control import ControlFailed
 from tenant_router.suspend.conversation import Suspends
 
 from . import cgroup, logfile
@@ -146,6 +148,8 @@ class LocalFleet:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if deadline > 0 and self._suspends is not None:
+            await asyncio.gather(*(self._keep_timer(self._suspends(), life) for life in self._lives.values()))
         loop = asyncio.get_running_loop()
         timer = loop.call_later(deadline, self._hurry)
         try:
@@ -156,6 +160,12 @@ class LocalFleet:
             await life.close()
         if self._starter is not None:
             await self._starter.spares.close()
+
+    async def _keep_timer(self, suspends: Suspends, life: TenantLife) -> None:
+        """Ask an awake gateway for its next job, so that the next fleet wakes it in time."""
+        if self.awake(life.name) is not None:
+            with contextlib.suppress(ControlFailed):
+                life.timer.keep(await suspends.next_wake(life.name))
 
     def _hurry(self) -> None:
         for life in self._lives.values():

@@ -44,9 +44,9 @@ class Timer:
             replace(self._path, json.dumps({"nextWakeAtMs": next_wake_at_ms}).encode())
 
     def done(self) -> None:
-        """Forget it: its gateway is awake and keeps its own time."""
-        if self.at is not None:
-            self.keep(None)
+        """Forget it: its gateway is awake and keeps its own time. Not on disk: should the fleet be killed, its next one wakes
+        the tenant once more than needed, rather than never."""
+        self._known, self._at = True, None
 
 
 def lead(runtime: str, cold_start: float | None) -> float:

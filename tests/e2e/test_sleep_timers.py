@@ -61,33 +61,25 @@ async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World) -> None:
 
 
 async def test_timers_outlive_the_fleet(fresh: World) -> None:
-    await fresh.add("anna", "native", idle="2s")
-
-    async def state() -> str:
-        return str((await fresh.up.tenant("anna"))["state"])
-
-    async def is_asleep() -> bool:
-        return await state() == "asleep"
-
-    async with fresh.running():
-        async with fresh.client("anna") as client:
-            soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 25))
-            await client.call(
-                "cron.add",
-                name="soon",
-                schedule={"kind": "at", "at": soon},
-                sessionTarget="isolated",
-                wakeMode="now",
-                payload={"kind": "agentTurn", "message": "it is time"},
-                deleteAfterRun=False,
-            )
-        await eventually(is_asleep, 15, "it sleeps")
+    await fresh.add("anna", "native")
+    async with fresh.running(), fresh.client("anna") as client:
+        soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 20))
+        await client.call(
+            "cron.add",
+            name="soon",
+            schedule={"kind": "at", "at": soon},
+            sessionTarget="isolated",
+            wakeMode="now",
+            payload={"kind": "agentTurn", "message": "it is time"},
+            deleteAfterRun=False,
+        )
+    # It was awake until its fleet stopped, and nobody asks for it.
     async with fresh.running():
 
         async def has_woken() -> bool:
             return bool((await fresh.up.tenant("anna"))["wakes"] == 1)
 
-        await eventually(has_woken, 40, "the next fleet wakes it, whenever it starts")
+        await eventually(has_woken, 60, "the next fleet wakes it, whenever it starts")
         async with fresh.client("anna") as client:
 
             async def has_run() -> bool:

@@ -16,6 +16,8 @@ def test_a_timer_outlives_its_fleet(tmp_path: Path) -> None:
     assert timer.at == 1_800_000_000.5
     timer.done()
     assert timer.at is None
+    assert Timer(paths).at == 1_800_000_000.5  # what a killed fleet leaves
+    timer.keep(None)
     assert Timer(paths).at is None
 
 

@@ -97,6 +97,20 @@ class Suspends:
         del self._asleep[address.uid]
         return False
 
+    async def next_wake(self, key: str) -> int | None:
+        """Return when the next cron job of an awake tenant is due, ms since 1970; None: it has none.
+
+        Raises
+        ------
+        ControlFailed
+            It can't be asked.
+        """
+        address = self._router.fleet.awake(key)
+        if address is None:
+            raise ControlFailed("it is not awake")
+        async with controlling(self._router.selector, address) as control:
+            return _due(await control.call("cron.status"))
+
     # The steps
 
     async def fence(self, key: str, uid: str) -> answers.Fenced:
@@ -151,8 +165,7 @@ class Suspends:
             except ControlFailed as failed:
                 self._router.metrics.suspends.labels("failed").inc()
                 return answers.Prepared("busy", str(failed), 5000)
-            due = cron.get("nextWakeAtMs")
-            next_wake = int(due) if isinstance(due, int | float) else None
+            next_wake = _due(cron)
             if answer.get("status") == "ready":
                 fence.suspension = answer.get("suspensionId")
                 return answers.Prepared("ready", next_wake_at_ms=next_wake)
@@ -343,6 +356,11 @@ class Suspends:
 
 def _no_such(key: str) -> answers.NoSuchTenant:
     return answers.NoSuchTenant(f"this router knows no tenant {key!r}")
+
+
+def _due(cron: dict[str, object]) -> int | None:
+    due = cron.get("nextWakeAtMs")
+    return int(due) if isinstance(due, int | float) else None
 
 
 def _blockers(answer: dict[str, object]) -> str:
