@@ -75,6 +75,8 @@ async def test_claim_grows_and_never_shrinks(here: World) -> None:
     here.start()
     here.apply(template(), tenant("ann"))
     await here.phase("ann", "Asleep")
+    here.patch("persistentvolumeclaims", child_name("ann"), {"status": {"phase": "Bound"}}, "status")
+    await here.said("ann", "VolumeReady", "True", "Bound")
     # Without a storage class that can grow volumes the API server refuses, and the tenant says so.
     here.patch("tenants", "ann", {"spec": {"storage": {"size": "2Gi"}}})
     message = await here.said("ann", "Provisioned", "False", "ApplyForbidden")

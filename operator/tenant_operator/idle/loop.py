@@ -184,8 +184,9 @@ class IdleLoop:
             try:
                 await self._children.scale(tenant.namespace, tenant.name, 0)
                 break
-            except ApiError:
-                if attempt == SCALES - 1:
+            except (ApiError, asyncio.CancelledError) as error:
+                if attempt == SCALES - 1 or not isinstance(error, ApiError):
+                    # Clients are parked for a gateway that goes on: give it back to them.
                     life.idle, life.slept = before
                     if uid and addresses:
                         await reopen(self._routers, addresses, f"{tenant.namespace}/{tenant.name}", uid)

@@ -24,7 +24,9 @@ class BoundFacts:
     """Size that it asks for."""
 
 
-def build_claim(tenant: Tenant, template: TenantTemplate, existing: BoundFacts | None = None) -> Json:
+def build_claim(
+    tenant: Tenant, template: TenantTemplate, existing: BoundFacts | None = None, *, grows: bool = True
+) -> Json:
     """Return the claim.
 
     A claim that is there keeps what can't be changed, whatever the template says by now, and never shrinks. With
@@ -39,7 +41,8 @@ def build_claim(tenant: Tenant, template: TenantTemplate, existing: BoundFacts |
         if (source := data_source(template)) is not None:
             spec["dataSource"] = source
     else:
-        size = max(size, int(parse_quantity(existing.requested)))
+        before = int(parse_quantity(existing.requested))
+        size = max(size, before) if grows else before
         spec = {"accessModes": list(existing.access_modes)}
         if existing.storage_class is not None:
             spec["storageClassName"] = existing.storage_class

@@ -97,7 +97,9 @@ class Children:
             # It is there after all, without our labels: what it is can't be changed any more.
             live = await self._world.api.get(CLAIM, namespace, body["metadata"]["name"])
             record = self._world.cache.project_claim(live)
-            await self._apply(CLAIM, namespace, build_claim(accepted.tenant, accepted.template, record.facts))
+            await self._apply(
+                CLAIM, namespace, build_claim(accepted.tenant, accepted.template, record.facts, grows=False)
+            )
 
     async def _mark_pending(self, namespace: str, tenant: str, stamp: str) -> None:
         marks = {PENDING: stamp, PENDING_SINCE: str(int(time.time()))} if stamp else {}

@@ -81,7 +81,7 @@ class Settled:
             (template.uid, template.version),
             (secret.applied, secret.fingerprint),
             (deployment.applied, deployment.fingerprint),
-            (claim.uid, claim.owner, claim.user, claim.facts.requested + claim.retained),
+            (claim.uid, claim.owner, claim.user, claim.phase + claim.facts.requested + claim.retained),
         )
 
 
@@ -139,10 +139,11 @@ def _claim(tenant: Tenant, template: TenantTemplate, live: ClaimRecord | None) -
         return build_claim(tenant, template)
     size = tenant.spec.storage.size or template.spec.volume.size
     owner = tenant.metadata.uid if tenant.spec.storage.reclaim == "Delete" else ""
-    grows = size > parse_quantity(live.facts.requested)
+    # A claim that is not bound can't be changed at all (core validation); it grows once it is.
+    grows = live.phase == "Bound" and size > parse_quantity(live.facts.requested)
     if live.owner == owner and live.user == user_mark(tenant) and not live.retained and not grows:
         return None
-    return build_claim(tenant, template, live.facts)
+    return build_claim(tenant, template, live.facts, grows=grows)
 
 
 def _deployment(accepted: Accepted, live: DeploymentRecord | None, *, awake: bool) -> tuple[Json | None, str]:
