@@ -74,6 +74,7 @@ class Watch(Generic[Kind]):
         """Set once the first list is complete."""
         self.problem: str | None = "not listed yet"
         """Why it is not up to date; None: it is."""
+        self._failures = 0
         self.lists = 0
         """Lists so far."""
 
@@ -90,9 +91,7 @@ class Watch(Generic[Kind]):
                 self._version = ""
                 await asyncio.sleep(backoff.pause())
             except ApiError as error:
-                if self.problem != str(error):
-                    self.problem = str(error)
-                    log.warning("%s of %s: %s; trying again", self.plural, self.namespace, error)
+                self._fails(error)
                 asked = error.retry_after if isinstance(error, ApiUnavailable) else 0.0
                 await asyncio.sleep(max(backoff.pause(), min(asked, 5.0)))
 
@@ -165,7 +164,16 @@ class Watch(Generic[Kind]):
             log.exception("%s %s/%s: an error of ours", self.plural, self.namespace, meta.name)
         return meta
 
+    def _fails(self, error: ApiError) -> None:
+        """Tell once what lasts; that a connection broke off is everyday, the next one tells more."""
+        self._failures += 1
+        level = logging.INFO if self._failures == 1 else logging.WARNING
+        if self.problem != str(error) or self._failures == 2:
+            log.log(level, "%s of %s: %s; trying again", self.plural, self.namespace, error)
+        self.problem = str(error)
+
     def _works(self) -> None:
+        self._failures = 0
         if self.problem is not None:
             log.info("%s of %s: up to date", self.plural, self.namespace)
             self.problem = None
