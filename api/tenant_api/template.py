@@ -202,6 +202,8 @@ class TemplateWake(ApiModel):
     """Plan by which wakes are admitted when many want to wake at once."""
     weight: Annotated[int, Field(ge=1, le=1000)] = 1
     """Share of the plan's wakes that one tenant gets against another."""
+    cpu_limit: Quantity | None = None
+    """CPU limit of a gateway while it starts, above that of resources, which applies once it is ready. On Kubernetes only."""
 
 
 class TemplateUpdate(ApiModel):

@@ -37,6 +37,8 @@ class Life:
     """The operator has scaled it down."""
     next_wake: float | None = None
     """When its own schedule wants it awake, as its gateway said last; 0: never; None: not looked up in its status yet."""
+    calmed: str = ""
+    """UID of the pod whose CPU was limited after its start, or could not be."""
     settled: Settled | None = None
     """What was true when nothing was to be applied last."""
     said: set[str] = field(default_factory=set)

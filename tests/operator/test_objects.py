@@ -178,6 +178,17 @@ def test_upstreams_runtime_gets_the_time_of_its_drain() -> None:
     assert spec["terminationGracePeriodSeconds"] == 330
 
 
+def test_start_may_have_more_cpu_than_what_follows() -> None:
+    def limits(start: str | None, **cpu: str) -> Any:
+        made = build_deployment(tenant(), template(wake={"cpuLimit": start}, resources={"limits": cpu}), "i")
+        return made["spec"]["template"]["spec"]["containers"][0].get("resources")
+
+    assert limits("2", cpu="500m") == {"limits": {"cpu": "2"}}
+    assert limits("100m", cpu="500m") == {"limits": {"cpu": "500m"}}
+    # Without a limit there is nothing to lift.
+    assert limits("2") is None
+
+
 def test_replicas_are_said_at_birth_and_repeated_as_seen() -> None:
     body = build_deployment(tenant(), template(), "i")
     assert "replicas" not in body["spec"]

@@ -46,3 +46,24 @@ async def test_always_on_is_woken_and_woken_again(here: World) -> None:
     await here.said("ann", "Idle", "False", "AlwaysOn")
     here.scale("ann", 0)
     await eventually(lambda: here.replicas("ann") == 1, SOON)
+
+
+async def test_cpu_of_the_start_is_taken_back_in_place(here: World) -> None:
+    here.start()
+    resources = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "500m", "memory": "128Mi"}}
+    here.apply(template(resources=resources, wake={"cpuLimit": "2000m"}), tenant("ann"))
+    await here.phase("ann", "Asleep")
+    here.scale("ann", 1)
+    pod = await here.pod("ann")
+    assert pod["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "2", "memory": "128Mi"}
+    await here.play_kubelet("ann")
+
+    async def calm() -> bool:
+        now = await here.pod("ann")
+        assert now["metadata"]["uid"] == pod["metadata"]["uid"]
+        return bool(now["spec"]["containers"][0]["resources"]["limits"] == {"cpu": "500m", "memory": "128Mi"})
+
+    await eventually(calm, SOON)
+    await here.phase("ann", "Awake")
+    # Neither that nor the next start is drift.
+    assert here.status("ann")["conditions"][1]["reason"] == "Provisioned"

@@ -87,6 +87,20 @@ class ApiClient:
             params={"fieldManager": FIELD_MANAGER},
         )
 
+    async def strategic(
+        self, resource: Resource, namespace: str, name: str, patch: Json, *, subresource: str = ""
+    ) -> Json:
+        """Merge a patch into a built-in object whose lists are merged by their keys; return the whole object."""
+        return await self._call(
+            "patch",
+            "PATCH",
+            resource,
+            resource.path(namespace, name, subresource),
+            patch,
+            content_type="application/strategic-merge-patch+json",
+            params={"fieldManager": FIELD_MANAGER},
+        )
+
     async def create(self, resource: Resource, namespace: str, body: Json) -> Json:
         """Create an object."""
         body = {"apiVersion": resource.api_version, "kind": resource.kind, **body}

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tenant_api.kubernetes_names import COMPONENT_LABEL, GROUP, TENANT_LABEL
+from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, GROUP, TENANT_LABEL
 
 from ..apiserver.resources import Json
 from ..objects.claim import BoundFacts
@@ -122,12 +122,20 @@ def pod_record(body: Json) -> PodRecord:
         created=seconds(metadata.get("creationTimestamp")),
         ready_since=seconds(ready.get("lastTransitionTime")),
         trouble=_trouble(status),
+        cpu_limit=_cpu_limit(body.get("spec") or {}),
     )
 
 
 def seconds(text: str | None) -> float:
     """Return an RFC 3339 time as seconds since 1970; 0 for none."""
     return datetime.fromisoformat(text).timestamp() if text else 0.0
+
+
+def _cpu_limit(spec: Json) -> str:
+    for container in spec.get("containers") or []:
+        if container.get("name") == GATEWAY:
+            return str(((container.get("resources") or {}).get("limits") or {}).get("cpu") or "")
+    return ""
 
 
 def _trouble(status: Json) -> tuple[str, str] | None:

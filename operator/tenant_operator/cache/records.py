@@ -110,6 +110,8 @@ class PodRecord(Record):
     ready_since: float
     trouble: tuple[str, str] | None
     """Reason and message of what keeps it from running."""
+    cpu_limit: str = ""
+    """Of its container `gateway`."""
 
 
 @dataclass(slots=True)

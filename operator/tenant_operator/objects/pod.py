@@ -13,11 +13,12 @@ from tenant_api.kubernetes_names import (
     STATE_MOUNT,
     child_name,
 )
+from tenant_api.quantities import parse_quantity
 from tenant_api.template import EnvVar, TenantTemplate
 from tenant_api.tenant import Tenant
 
 from ..apiserver.resources import Json
-from .amounts import canonical_all
+from .amounts import canonical, canonical_all
 from .service_account import GATEWAY_ACCOUNT
 
 GRACE: Final = {"native": 30, "openclaw": 330}
@@ -87,6 +88,14 @@ def pod_spec(tenant: Tenant, template: TenantTemplate, image: str) -> Json:
     }
 
 
+def start_boost(template: TenantTemplate) -> tuple[str, str] | None:
+    """Return the CPU limit while a gateway starts and the one afterwards, if there are two."""
+    limit, start = template.spec.resources.limits.get("cpu"), template.spec.wake.cpu_limit
+    if limit is None or start is None or parse_quantity(start) <= parse_quantity(limit):
+        return None
+    return canonical(start), canonical(limit)
+
+
 def _container(tenant: Tenant, template: TenantTemplate, image: str) -> Json:
     container: Json = {
         "name": GATEWAY,
@@ -106,6 +115,8 @@ def _container(tenant: Tenant, template: TenantTemplate, image: str) -> Json:
     }
     resources = template.spec.resources
     amounts = {"requests": canonical_all(resources.requests), "limits": canonical_all(resources.limits)}
+    if (boost := start_boost(template)) is not None:
+        amounts["limits"]["cpu"] = boost[0]
     if any(amounts.values()):
         container["resources"] = {kind: values for kind, values in amounts.items() if values}
     if tenant.spec.credentials is not None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from tenant_api.kubernetes_names import child_name
+from tenant_api.kubernetes_names import GATEWAY, child_name
 
 from ..apiserver.client import FIELD_MANAGER
 from ..apiserver.errors import ApiRefused, NotFound
-from ..apiserver.resources import CLAIM, DEPLOYMENT, SECRET, Json, Resource
-from ..cache.records import ChildRecord, TenantView
+from ..apiserver.resources import CLAIM, DEPLOYMENT, POD, SECRET, Json, Resource
+from ..cache.records import ChildRecord, PodRecord, TenantView
 from ..objects.claim import build_claim
 from ..objects.marks import PENDING, RETAINED
 from ..world import World
@@ -72,6 +72,14 @@ class Children:
         await self._world.api.merge(
             DEPLOYMENT, namespace, child_name(tenant), {"spec": {"replicas": replicas}}, subresource="scale"
         )
+
+    async def limit_cpu(self, pod: PodRecord, limit: str) -> None:
+        """Set the CPU limit of a running gateway, in place (subresource `resize`): its pod goes on."""
+        container = {"name": GATEWAY, "resources": {"limits": {"cpu": limit}}}
+        answer = await self._world.api.strategic(
+            POD, pod.namespace, pod.name, {"spec": {"containers": [container]}}, subresource="resize"
+        )
+        self._world.cache.put(POD, answer)
 
     async def mark_retained(self, namespace: str, name: str, uid: str, text: str) -> None:
         """Write on a claim whose tenant it outlived; an empty text takes that off again."""

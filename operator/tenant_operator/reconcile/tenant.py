@@ -16,6 +16,7 @@ from ..cache.records import TenantRecord, TenantView
 from ..idle.timers import Timers
 from ..keys import Key, template_key
 from ..life import Life
+from ..objects.pod import start_boost
 from ..times import parsed, rfc3339
 from ..world import World
 from .acceptance import Accepted, Refused, accept, foreign_volume
@@ -69,6 +70,8 @@ class TenantReconciler:
         if life.next_wake is None:
             life.next_wake = parsed(before.get("nextWakeTime"))
         pauses = [pause, await self._power(view, accepted, life)]
+        if accepted is not None:
+            await self._calm(view, accepted, life)
         look = Look(view, verdict, provisioning, volume, life, life.next_wake, time.time())
         status = tenant_status(look, before)
         if status != before:
@@ -173,6 +176,21 @@ class TenantReconciler:
             await self._wake(tenant, life, "Timer")
             return 0.0
         return life.next_wake - ahead - now
+
+    async def _calm(self, view: TenantView, accepted: Accepted, life: Life) -> None:
+        """Take back the CPU that a gateway had for its start."""
+        pod, boost = view.pod, start_boost(accepted.template)
+        if pod is None or boost is None or not pod.ready or pod.cpu_limit != boost[0] or life.calmed == pod.uid:
+            return
+        life.calmed = pod.uid
+        try:
+            await self._children.limit_cpu(pod, boost[1])
+        except NotFound:
+            return  # gone meanwhile
+        except ApiRefused as error:
+            text = f"the CPU limit of its start stays, because it can't be lowered in place: {error.message}"
+            assert view.tenant is not None
+            self._world.events.tell(TENANT, view.tenant, "ResizeRefused", text, warning=True)
 
     def _wait_for_deadline(self, view: TenantView, accepted: Accepted | None, now: float) -> float:
         deadline = update_deadline(accepted) if accepted is not None else None
