@@ -19,6 +19,9 @@ from openclaw_tenancy.demo.fakellm import FakeLLM
 from openclaw_tenancy.demo.machine import Machine, command, machine, new_token
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
 
+COMMAND_TIMEOUT = 150.0
+"""Seconds for one of our commands: `wake` waits for a gateway, which on a machine that does much else takes a minute."""
+
 TEMPLATE = """\
 apiVersion: openclaw-tenancy.dev/v1alpha1
 kind: TenantTemplate
@@ -27,7 +30,7 @@ spec:
   version: "1"
   runtime: {runtime}
   idle: {{timeout: {idle}}}
-  wake: {{timeout: 90s}}
+  wake: {{timeout: {wake}}}
   config: |
     {{
       models: {{ mode: "replace", providers: {{ local: {{
@@ -79,11 +82,11 @@ class World:
         assert self.machine is not None
         return self.machine
 
-    async def add(self, name: str, runtime: str, idle: str = "15m") -> None:
+    async def add(self, name: str, runtime: str, idle: str = "15m", wake: str = "150s") -> None:
         """Write a tenant's file (and its template's) and make it a token."""
         self.directory.mkdir(parents=True, exist_ok=True)
         template = self.directory / f"template-{runtime}.yaml"
-        template.write_text(TEMPLATE.format(runtime=runtime, idle=idle, llm=self.llm.base_url))
+        template.write_text(TEMPLATE.format(runtime=runtime, idle=idle, wake=wake, llm=self.llm.base_url))
         file = self.directory / f"{name}.yaml"
         file.touch(mode=0o600)
         file.write_text(TENANT.format(name=name, runtime=runtime))
@@ -110,7 +113,7 @@ class World:
         """Run `openclaw-tenancy ARGS --admin … --json`; return its JSON."""
         argv = [*command(), *args, "--admin", self.up.up.admin, "--json"]
         process = await asyncio.create_subprocess_exec(*argv, stdout=-1, stderr=-1)
-        out, err = await asyncio.wait_for(process.communicate(), 60)
+        out, err = await asyncio.wait_for(process.communicate(), COMMAND_TIMEOUT)
         assert process.returncode == 0, err.decode()
         return json.loads(out)
 
