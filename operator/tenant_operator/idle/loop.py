@@ -76,14 +76,19 @@ class IdleLoop:
     async def _look(self) -> None:
         activity = await self._ask()
         now = time.time()
-        for tenant in list(self._world.cache.tenants()):
-            view = self._world.cache.view(tenant.key)
-            if view.deployment is None or tenant.deleted:
+        cache = self._world.cache
+        waking = activity is not None and activity.any_waking
+        if not waking:
+            self._wanted.clear()
+        for tenant in list(cache.tenants()):
+            deployment = cache.deployment(tenant.key)
+            if deployment is None or tenant.deleted:
                 continue
-            if view.deployment.replicas == 0:
-                await self._help_wake(view, activity, now)
-            else:
-                self._consider(view, activity, now)
+            # Nearly all of them sleep: these must cost next to nothing.
+            if deployment.replicas > 0:
+                self._consider(cache.view(tenant.key), activity, now)
+            elif activity is not None and waking:
+                await self._help_wake(tenant, activity, now)
 
     async def _ask(self) -> Activity | None:
         if not self._routers.configured:
@@ -196,12 +201,10 @@ class IdleLoop:
         self._world.metrics.suspends.labels(decision.reason.lower()).inc()
         log.info("tenant %s/%s: %s", tenant.namespace, tenant.name, message)
 
-    async def _help_wake(self, view: TenantView, activity: Activity | None, now: float) -> None:
+    async def _help_wake(self, tenant: TenantRecord, activity: Activity, now: float) -> None:
         """Scale up for a router that waits: its scaling may have been undone by ours in the same moment."""
-        tenant = view.tenant
-        assert tenant is not None
         key = f"{tenant.namespace}/{tenant.name}"
-        if activity is None or not activity.of(key).waking or tenant.power == "Suspended":
+        if not activity.of(key).waking or tenant.power == "Suspended":
             self._wanted.pop(tenant.key, None)
             return
         if now - self._wanted.setdefault(tenant.key, now) < FORGOTTEN_WAKE:

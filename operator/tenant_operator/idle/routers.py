@@ -59,6 +59,11 @@ class Activity:
     addresses: list[Address] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
 
+    @property
+    def any_waking(self) -> bool:
+        """Whether a wake runs on any replica."""
+        return any(one.waking for report in self.reports for one in report.tenants.values())
+
     def of(self, key: str) -> Seen:
         """Return a tenant's activity, summed up over all replicas."""
         seen = [report.tenants[key] for report in self.reports if key in report.tenants]
