@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clients.openclaw_cli import OpenClawCli
+from clients.openclaw_cli import Finished, OpenClawCli
 from cluster.errors import CommandFailed
 from cluster.fixtures import RESTRICTED, Cluster
 from cluster.images.ours import REPOSITORY, TAG
@@ -37,6 +37,9 @@ class ClusterCli(OpenClawCli):
 
     def program(self, *args: str, env: Mapping[str, str] | None = None) -> tuple[list[str], dict[str, str]]:
         return super().program(*args, env={"OPENCLAW_ALLOW_INSECURE_PRIVATE_WS": "1", **(env or {})})
+
+    async def run(self, *args: str, timeout: float = 2 * WAKE_SECONDS) -> Finished:
+        return await super().run(*args, timeout=timeout)
 
 
 @dataclass
