@@ -9,6 +9,7 @@ import httptools
 import msgspec
 
 from ..fleet import GatewayAddress
+from ..origin import SOMEBODY
 from ..relay.selector import RelaySelector
 from ..wire import Wire
 from .waker import NotListening, NotReady
@@ -18,6 +19,9 @@ CONNECT = 0.15
 policies know the pod's address, and a lost SYN is sent again only after 1 s (RFC 6298): a second socket is sooner."""
 MAX_ANSWER = 16 * 1024
 """Bytes of the answer; upstream's is 200."""
+
+_REQUEST = f"GET /startupz HTTP/1.1\r\nHost: {{host}}\r\nX-Forwarded-For: {SOMEBODY}\r\nConnection: close\r\n\r\n"
+"""Says for whom it asks: upstream answers 403 to a trusted proxy that does not, as a router in a cluster is."""
 
 
 class _Startup(msgspec.Struct):
@@ -56,7 +60,7 @@ async def probe(selector: RelaySelector, address: GatewayAddress) -> None:
         wire.connect((address.host, address.port))
         async with asyncio.timeout(CONNECT):
             await wire.writable()
-        await wire.send(f"GET /startupz HTTP/1.1\r\nHost: {address.host}\r\nConnection: close\r\n\r\n".encode())
+        await wire.send(_REQUEST.format(host=address.host).encode())
         seen = 0
         while not body.complete:
             data = await wire.recv()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 
@@ -38,3 +39,20 @@ async def test_nobody_there_is_heard_at_once() -> None:
         address = closed.getsockname()
     with pytest.raises(NotListening):
         await probe(running_selector(), GatewayAddress(*address, "uid", "user"))
+
+
+async def test_it_says_for_whom_it_asks() -> None:
+    """Upstream answers 403 to a trusted proxy that names no client, or one of its trusted proxies' addresses."""
+    heads: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        body = b'{"ok":true,"status":"started"}'
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        address = server.sockets[0].getsockname()
+        await probe(running_selector(), GatewayAddress(*address, "uid", "user"))
+    assert b"\r\nX-Forwarded-For: 192.0.2.1\r\n" in heads[0]
