@@ -39,7 +39,8 @@ def why(tenant: TenantName, admin: Admin = None, as_json: AsJson = False) -> Non
         return
     typer.echo(f"{one['name']} is {one['state']} since {_ago(one['since'])}: {one['reason']}")
     typer.echo(
-        f"  runtime {one['runtime']}, {one['connections']} connections ({one['parked']} parked), may sleep after {one['idleTimeout']:g} s idle"
+        f"  runtime {one['runtime']}, {one['connections']} connections ({one['parked']} parked), "
+        f"may sleep after {one['idleTimeout']:g} s idle"
     )
     if one["next"]:
         typer.echo(f"  next: {one['next']}")
