@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 ROUND: Final = 25
 """Seconds between two ticks of a parked client: upstream's come every 30 s, and clients give up after 60 without any."""
+SLOTS: Final = 64
+"""Clients that say hello again at once: when all of a thousand come back, each takes 50 KiB for some milliseconds."""
 MAX_TENANTS: Final = 4096
 """Tenants whose answers are kept, some KiB each; the polls of others wake once more."""
 
@@ -38,6 +40,8 @@ class Lot:
         self._answers: dict[str, Answers] = {}
         self._round: list[set[Parked]] = [set() for _ in range(ROUND)]
         self._second = 0
+        self.slots = asyncio.Semaphore(SLOTS)
+        """Held while a client's hello is being said again."""
         self._evicting: dict[str, asyncio.Task[None]] = {}
 
     def count(self, key: str) -> int:

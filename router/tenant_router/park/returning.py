@@ -82,7 +82,7 @@ async def bring_back(router: Router, lot: Lot, parked: Parked, reason: str) -> N
 
 async def _try(router: Router, lot: Lot, parked: Parked, reason: str) -> type[Exception] | None:
     """Try once; return why it has to be tried again."""
-    leg = await _leg(router, parked, reason)
+    leg = await _leg(router, lot, parked, reason)
     try:
         await _restore(router, lot, parked, leg)
     except (OSError, Unsubscribed) as error:
@@ -91,10 +91,9 @@ async def _try(router: Router, lot: Lot, parked: Parked, reason: str) -> type[Ex
     return None
 
 
-async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
+async def _leg(router: Router, lot: Lot, parked: Parked, reason: str) -> Leg:
     """Return a leg to the tenant's gateway, waking it only for a real request."""
     tenant = parked.connection.match.tenant
-    request, origin, copied = login.restore(parked.connection.login)
     stale: GatewayAddress | None = None
     address: GatewayAddress | None = None
     while True:
@@ -105,7 +104,8 @@ async def _leg(router: Router, parked: Parked, reason: str) -> Leg:
                     address = await router.waker.address(tenant, reason, stale)
                 elif (address := router.awake(tenant.key)) is None or address == stale:
                     raise StillAsleep
-            leg = await greet(router.selector, address, request, origin, copied)
+            async with lot.slots:
+                leg = await greet(router.selector, address, *login.restore(parked.connection.login))
         except WakeFailed as failed:
             log.info("tenant %s: %s", tenant.key, failed)
             await asyncio.sleep(AFTER_FAILURE)
@@ -124,8 +124,10 @@ async def _restore(router: Router, lot: Lot, parked: Parked, leg: Leg) -> None:
     try:
         if features_of(leg.hello) != connection.features:
             raise Changed
+        to_client = b"".join(map(text, state_events(leg.hello)))
+        leg.hello = b""  # a hello is 16 KB, and many may wait here
         await leg.wire.send(machine.wake())
-        to_client = machine.from_gateway(leg.rest)
+        to_client += machine.from_gateway(leg.rest)
         try:
             async with asyncio.timeout(SUBSCRIBING):
                 while machine.waiting:
@@ -142,6 +144,4 @@ async def _restore(router: Router, lot: Lot, parked: Parked, leg: Leg) -> None:
         raise
     lot.back(parked)
     parked.release()
-    connection.relayed_again(
-        parked.sock, leg.wire.sock, b"".join(map(text, state_events(leg.hello))) + to_client + kept, held
-    )
+    connection.relayed_again(parked.sock, leg.wire.sock, to_client + kept, held)
