@@ -40,7 +40,7 @@ class Parked:
         self._watch.add_done_callback(self._readable)
 
     def _readable(self, watch: asyncio.Future[None]) -> None:
-        if watch.cancelled():
+        if watch.cancelled() or watch is not self._watch:  # released meanwhile: the socket is another's
             return
         try:
             data = self.sock.recv(READ)
@@ -68,7 +68,7 @@ class Parked:
         self._watch.add_done_callback(self._left)
 
     def _left(self, watch: asyncio.Future[None]) -> None:
-        if not watch.cancelled():
+        if not watch.cancelled() and watch is self._watch:
             self.end()
 
     def say(self, frames: bytes) -> None:
