@@ -17,7 +17,7 @@ from e2e_world import World
 pytestmark = pytest.mark.openclaw
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
-WAKE = 120.0
+WAKE = 150.0
 PATIENCE = 45.0
 """Seconds of sleep that are watched: each of the page's polls comes at least twice in them."""
 NOTICED = ("Disconnected", "Reconnecting", "event gap", "Connection lost", "suspended", "restarting")
@@ -39,7 +39,7 @@ async def test_the_page_does_not_notice(page: Page, world: World, runtime: str) 
 
         await eventually(slept, WAKE, "it sleeps although a page is open")
         seen, wakes = [], (await world.up.tenant("anna"))["wakes"]
-        # A poll that comes for the first time while parked wakes once, and is known from then on.
+        # A poll that comes for the first time while parked wakes once, and is known from then on; so does a late refresh.
         end = time.monotonic() + PATIENCE
         asleep = 0
         while time.monotonic() < end or not await slept():
@@ -48,7 +48,7 @@ async def test_the_page_does_not_notice(page: Page, world: World, runtime: str) 
             seen.append(await page.text())
             await asyncio.sleep(1)
         assert asleep > 5
-        assert (await world.up.tenant("anna"))["wakes"] <= wakes + 1
+        assert (await world.up.tenant("anna"))["wakes"] <= wakes + 2
         assert not world.gateways("anna")
         await page.screenshot(ARTIFACTS / f"control-ui-asleep-{runtime}.png")
         await say(page, "are you still there?")
