@@ -33,6 +33,7 @@ ingress: {enabled: true, className: nginx, hosts: [oc.example.com], tlsSecret: t
 httpRoute: {enabled: true, parentRefs: [{name: public}], hostnames: [oc.example.com]}
 networkPolicy: {metricsFrom: {kubernetes.io/metadata.name: monitoring}}
 serviceMonitor: {enabled: true, labels: {release: prometheus}}
+prometheusRule: {enabled: true}
 """
 pytestmark = pytest.mark.cluster
 
@@ -69,7 +70,9 @@ def test_the_api_server_takes_all_of_it(
         rendered(helm, system, "--values", str(everything)),
     ):
         # Kinds of others, which this API server does not have; and the test's pod, whose account comes first.
-        ours = [found for found in objects if found["kind"] not in ("HTTPRoute", "ServiceMonitor", "Pod")]
+        ours = [
+            found for found in objects if found["kind"] not in ("HTTPRoute", "ServiceMonitor", "PrometheusRule", "Pod")
+        ]
         whole = {"apiVersion": "v1", "kind": "List", "items": ours}
         said = api_server.kubectl("apply", "--dry-run=server", "-f", "-", input=json.dumps(whole))
         assert said.count("(server dry run)") == len(ours)
@@ -228,3 +231,11 @@ def test_ways_in_let_a_websocket_live(helm: Helm, names: tuple[str, str], everyt
     spec = deployment["spec"]["template"]["spec"]
     drain = 30 + spec["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert spec["terminationGracePeriodSeconds"] > drain
+
+
+def test_every_alert_has_its_line_in_the_runbook(helm: Helm, names: tuple[str, str], everything: Path) -> None:
+    (rule,) = of_kind(rendered(helm, names[0], "--values", str(everything)), "PrometheusRule")
+    runbook = (CHART.parents[1] / "docs" / "operate.md").read_text()
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        assert f"| `{alert['alert']}` |" in runbook
+        assert f'namespace="{names[0]}"' in alert["expr"]
