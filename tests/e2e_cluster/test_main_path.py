@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from e2e_cluster import model
 from e2e_cluster.release import MakeCli, Release
 from tenant_api.kubernetes_names import child_name
 
@@ -47,12 +48,28 @@ async def test_a_conversation_survives_sleep(three: Release, cli: MakeCli, name:
     )
     await three.asleep(name, 60)
     three.cluster.kubectl("patch", "tenant", name, "-n", three.tenants, "--type=merge", '-p={"spec":{"power":"Auto"}}')
-    history = await eventually_history(three, name)
-    assert f"the blue door of {name}" in history
+    assert f"the blue door of {name}" in await history(three, name)
 
 
-async def eventually_history(three: Release, name: str) -> str:
-    """The history as text, once the tenant may be woken again."""
+@pytest.mark.parametrize("runtime", ["native", "openclaw"])
+async def test_an_idle_tenant_loses_its_pod_and_keeps_its_volume(
+    release: Release, model_address: str, runtime: str
+) -> None:
+    name = f"idle-{runtime}"
+    template = release.template(name, runtime, model.config(model_address), idle={"timeout": "5s"})
+    release.apply(template, release.tenant(name, name))
+    await release.provisioned(name)
+    async with release.client(name) as client:
+        told = [piece async for piece in client.chat("remember the red key")]
+    assert told
+    await release.asleep(name, 180)
+    assert release.get("deployment", child_name(name))["spec"]["replicas"] == 0
+    assert release.get("pvc", child_name(name))["status"]["phase"] == "Bound"
+    assert "the red key" in await history(release, name)
+
+
+async def history(three: Release, name: str) -> str:
+    """The history as text; wakes the tenant."""
     async with three.client(name) as client:
         answer = await client.call("chat.history", sessionKey="agent:main:main")
     return str(answer)
