@@ -180,6 +180,23 @@ class World:
         }
         return self.patch("pods", pod["metadata"]["name"], {"status": status}, "status")
 
+    def provide_volume(self, name: str, storage_class: str = "") -> None:
+        """Make a volume for a tenant's claim, as a provisioner would; the real controller binds them."""
+        self.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolume",
+                "metadata": {"name": f"{self.namespace}-{name}"},
+                "spec": {
+                    "capacity": {"storage": "1Gi"},
+                    "accessModes": ["ReadWriteOnce"],
+                    "storageClassName": storage_class,
+                    "hostPath": {"path": "/nowhere"},
+                    "claimRef": {"namespace": self.namespace, "name": child_name(name)},
+                },
+            }
+        )
+
     def pod_is_gone(self, pod: dict[str, Any]) -> None:
         """Let a pod that is being deleted go, as its kubelet would."""
         path = _path("pods", self.namespace, pod["metadata"]["name"]) + "?gracePeriodSeconds=0"

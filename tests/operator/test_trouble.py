@@ -74,9 +74,9 @@ async def test_prebind_runs_a_pod_once(here: World) -> None:
     await here.said("ann", "VolumeReady", "Unknown", "Prebinding")
     pod = here.items("pods")[0]
     assert pod["metadata"]["name"] == f"{child_name('ann')}-prebind"
-    # What kubelet and provisioner do.
+    # What provisioner and kubelet do.
+    here.provide_volume("ann", name)
     here.patch("pods", pod["metadata"]["name"], {"status": {"phase": "Succeeded"}}, "status")
-    here.patch("persistentvolumeclaims", child_name("ann"), {"status": {"phase": "Bound"}}, "status")
     await here.said("ann", "VolumeReady", "True", "Bound")
     await eventually(lambda: here.items("pods") == [], SOON)
 
