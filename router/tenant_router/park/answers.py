@@ -15,6 +15,7 @@ MAX_BYTES: Final = 256 * 1024
 """Bytes of answers kept per tenant; a status with many sessions is 20 KiB. What is not kept wakes when it is asked for."""
 
 _encode = msgspec.json.Encoder().encode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 IDLE: Final = {
     # What upstream answers while nothing happens, for polls that were never seen answered (openclaw-protocol 4.6).
@@ -62,11 +63,24 @@ class Answers:
 
     def answer(self, scopes: bytes, method: str, params: bytes, request_id: str) -> bytes | None:
         """Return the response to a poll, None when nobody knows one."""
-        payload = self._found.get((scopes, method, params)) or IDLE.get((method, params))
+        if method == "sessions.viewers.set":
+            # It changes what its own connection is told, and is made again after a wake: nothing to learn from another's.
+            payload: bytes | None = _viewers(params)
+        else:
+            payload = self._found.get((scopes, method, params)) or IDLE.get((method, params))
         if not payload:
             self.learn(scopes, method, params, b"")  # next time
             return None
         return b'{"type":"res","id":%b,"ok":true,"payload":%b}' % (_encode(request_id), payload)
+
+
+def _viewers(params: bytes) -> bytes:
+    """Return what upstream answers to `sessions.viewers.set`: the sessions that are looked at from now on."""
+    try:
+        keys = bytes(_members(params)["sessionKeys"])
+    except (msgspec.MsgspecError, KeyError):
+        keys = b"[]"
+    return b'{"sessionKeys":%b}' % keys
 
 
 def tick() -> bytes:

@@ -83,7 +83,7 @@ class Noted:
             subscribed = _TAKEN_BACK[method]
             if self.subscriptions:
                 self.subscriptions.pop((subscribed, _what(subscribed, params)), None)
-        if method in passive:
+        elif method in passive:
             polls = self.polls = self.polls or {}
             if len(polls) < MAX_POLLS:
                 polls[method, params] = None

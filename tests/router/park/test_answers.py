@@ -51,3 +51,11 @@ def test_what_needs_no_learning() -> None:
         json.loads(said)
     assert json.loads(tick())["event"] == "tick"
     assert "seq" not in json.loads(tick())
+
+
+def test_a_viewers_report_is_answered_with_what_it_says() -> None:
+    said = Answers().answer(READ, "sessions.viewers.set", b'{"sessionKeys":["agent:main:main"]}', "c")
+    assert said is not None
+    assert json.loads(said)["payload"] == {"sessionKeys": ["agent:main:main"]}
+    for strange in (b"{}", b"[]"):
+        assert Answers().answer(READ, "sessions.viewers.set", strange, "c")

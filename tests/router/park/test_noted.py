@@ -32,7 +32,8 @@ def test_subscriptions_are_noted_and_taken_back() -> None:
 def test_the_last_report_of_a_viewer_counts() -> None:
     noted = Noted()
     for key in "ab":
-        noted.hear(asked("sessions.viewers.set", {"keys": [key]}), PASSIVE)
+        noted.hear(asked("sessions.viewers.set", {"keys": [key]}), PASSIVE | {"sessions.viewers.set"})
+    assert noted.polls is None
     assert noted.subscriptions is not None
     assert list(noted.subscriptions.values()) == [b'{"keys": ["b"]}']
 
