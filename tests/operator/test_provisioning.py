@@ -68,6 +68,7 @@ class Case:
             "name": name,
             "uid": f"uid-{name}",
             "resourceVersion": str(next(versions)),
+            "generation": next(versions),
         }
         whole = msgspec.json.decode(msgspec.json.encode({**body, "metadata": metadata}))
         self.__dict__.setdefault("bodies", {})[resource.plural] = whole

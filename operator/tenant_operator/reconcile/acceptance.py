@@ -40,7 +40,7 @@ class Accepted:
 @dataclass(slots=True)
 class _Parsed:
     uid: str
-    version: int
+    generation: int
     outcome: TenantTemplate | Refused
 
 
@@ -49,7 +49,7 @@ MAX_REMEMBERED = 8
 
 
 class Templates:
-    """Templates as models, parsed once per version, and the configs that they had."""
+    """Templates as models, parsed once per generation, and the configs that they had."""
 
     def __init__(self) -> None:
         self._parsed: dict[tuple[str, str], _Parsed] = {}
@@ -59,8 +59,8 @@ class Templates:
         """Return a template, or what is wrong with it."""
         name = (record.namespace, record.name)
         known = self._parsed.get(name)
-        if known is None or (known.uid, known.version) != (record.uid, record.version):
-            known = self._parsed[name] = _Parsed(record.uid, record.version, parse_template(record.source))
+        if known is None or (known.uid, known.generation) != (record.uid, record.generation):
+            known = self._parsed[name] = _Parsed(record.uid, record.generation, parse_template(record.source))
             if isinstance(known.outcome, TenantTemplate):
                 past = self._past.setdefault(name, {})
                 past[template_mark(known.outcome)] = known.outcome

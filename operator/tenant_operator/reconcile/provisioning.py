@@ -78,7 +78,7 @@ class Settled:
             return None
         return cls(
             tenant.source,
-            (template.uid, template.version),
+            (template.uid, template.generation),
             (secret.applied, secret.fingerprint),
             (deployment.applied, deployment.fingerprint),
             (claim.uid, claim.owner, claim.user, claim.phase + claim.facts.requested + claim.retained),

@@ -159,7 +159,7 @@ class TenantReconciler:
         now = time.time()
         if deployment.replicas > 0:
             if not life.scaled_up:
-                life.scaled_up = now
+                life.scaled_up = view.pod.created if view.pod is not None else now
             life.slept = False
             pauses = (self._wait_for_deadline(view, accepted, now), _pass_timer(view, life, now))
             return min((one for one in pauses if one), default=0.0)
