@@ -5,6 +5,7 @@
 "use strict";
 
 const fs = require("node:fs");
+const { constants, enableCompileCache } = require("node:module");
 const path = require("node:path");
 const { isMainThread } = require("node:worker_threads");
 
@@ -43,6 +44,19 @@ function followConfig(source, target) {
   });
 }
 
+/** Takes the image's cache of V8's code; where that is of another kind of CPU, one on the tenant's own volume. */
+function useCompileCache(inImage, onVolume) {
+  const { ENABLED, ALREADY_ENABLED } = constants.compileCacheStatus;
+  for (const directory of [inImage, onVolume]) {
+    // Fails where the folder for this V8, CPU and user is neither there nor can be made: the image is read-only.
+    const { status } = enableCompileCache(directory);
+    if (status === ENABLED || status === ALREADY_ENABLED) {
+      process.env.NODE_COMPILE_CACHE = directory; // for child processes
+      return;
+    }
+  }
+}
+
 function start(source, target) {
   try {
     if (process.env.HOME) fs.mkdirSync(process.env.HOME, { recursive: true, mode: 0o700 });
@@ -63,6 +77,8 @@ if (isMainThread && pod) {
     console.error("OPENCLAW_CONFIG_SOURCE and OPENCLAW_CONFIG_PATH must be set: the mounted file and the one to read");
     process.exit(EXIT_CONFIG);
   }
+  const { OPENCLAW_IMAGE_COMPILE_CACHE: inImage } = process.env;
+  if (inImage) useCompileCache(inImage, path.join(path.dirname(target), "compile-cache"));
   const limit = process.constrainedMemory();
   if (limit > 0 && limit < 2 ** 50 && !/max-old-space-size/.test(process.env.NODE_OPTIONS ?? "")) {
     const megabytes = Math.max(256, Math.floor((limit * HEAP_SHARE) / 2 ** 20));
