@@ -23,7 +23,7 @@ class HttpGateway:
         app.router.add_get("/startupz", self._startup)
         app.router.add_post("/v1/chat/completions", self._sse)
         app.router.add_route("*", "/{path:.*}", self._echo)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, shutdown_timeout=1.0)  # nobody reads what it still streams
 
     async def start(self) -> GatewayAddress:
         await self._runner.setup()
