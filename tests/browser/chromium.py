@@ -137,9 +137,9 @@ class Page:
         """All text that a reader sees, shadow roots included."""
         return str(await self.evaluate(f"(() => {{ {DEEP} return seen(document.body); }})()"))
 
-    async def click(self, selector: str, timeout: float = 10.0) -> None:
-        """Click the first visible element of a CSS selector where a person would, shadow roots included."""
-        box = await self.until(f"boxOf({json.dumps(selector)})", timeout)
+    async def click(self, selector: str, timeout: float = 10.0, words: str = "") -> None:
+        """Click the first visible element of a CSS selector (that says just these words), shadow roots included."""
+        box = await self.until(f"boxOf({json.dumps(selector)}, {json.dumps(words)})", timeout)
         for kind in ("mousePressed", "mouseReleased"):
             await self.command("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], button="left", clickCount=1)
 
@@ -169,8 +169,9 @@ const all = function* (root) {
 };
 const visible = (one) => { const box = one.getBoundingClientRect(); return box.width > 0 && box.height > 0 &&
   getComputedStyle(one).visibility !== 'hidden'; };
-const pick = (selector) => [...all(document)].find((one) => one.matches(selector) && visible(one));
-const boxOf = (selector) => { const one = pick(selector); if (!one) return null; one.scrollIntoView({block: 'center'});
+const pick = (selector, words) => [...all(document)].find((one) => one.matches(selector) && visible(one) &&
+  (!words || one.textContent.trim() === words));
+const boxOf = (selector, words) => { const one = pick(selector, words); if (!one) return null; one.scrollIntoView({block: 'center'});
   const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; };
 const seen = (node) => { let text = '';
   const walk = (one) => {
