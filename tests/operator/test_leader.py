@@ -43,3 +43,22 @@ async def test_killed_leader_is_replaced_when_its_lease_ends(here: World) -> Non
     await eventually(second.leads, SOON)
     for number in range(20):
         await here.phase(f"t{number}", "Asleep")
+
+
+async def test_operator_waits_for_an_api_server_that_is_away(here: World) -> None:
+    first = here.start(IDENTITY="first")
+    await eventually(first.leads, SOON)
+    here.apply(template(), tenant("ann"))
+    await here.phase("ann", "Asleep")
+    here.cluster.stop("apiserver")
+    try:
+        # Whoever can't renew its Lease ends, and is started again.
+        await eventually(lambda: first.process.poll() is not None, SOON)
+        second = here.start(IDENTITY="second")
+        await eventually(lambda: second.health("/healthz")[0] == 200, SOON)
+        assert second.health("/readyz")[0] == 503
+    finally:
+        here.cluster.start("apiserver")
+    await eventually(second.leads, SOON)
+    here.apply(tenant("bob"))
+    await here.phase("bob", "Asleep")

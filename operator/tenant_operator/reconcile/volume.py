@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import time
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,6 +22,8 @@ FIRST_LOOK: Final = 2.0
 """Seconds from the claim's making to the first look at its Events: a provisioner that binds at once has done so."""
 LOOK_AGAIN: Final = (5.0, 15.0, 60.0, 300.0)
 """Seconds between further looks at a claim that stays unbound."""
+OLD: Final = 30.0
+"""Seconds after which a claim that was not bound yet will hardly be bound in the next moment."""
 BINDING: Final = "Binding"
 WAITS: Final = "WaitForFirstConsumer"
 _SAYS = {WAITS, "WaitForPodScheduled", "ProvisioningFailed", "FailedBinding", "ExternalProvisioning", "Provisioning"}
@@ -98,9 +101,7 @@ class Volumes:
         said = self._said.get(name)
         now = time.time()
         if said is None or said.uid != claim.uid:
-            said = self._said[name] = _Said(claim.uid, next_look=max(now, parsed(claim.created) + FIRST_LOOK))
-            if before.get("reason") in _SAYS:
-                said.reason, said.message = str(before["reason"]), str(before.get("message") or "")
+            said = self._said[name] = _begin(claim, before, now)
         lazy = (claim.namespace, claim.facts.storage_class)
         if said.reason == WAITS:
             self._lazy.add(lazy)
@@ -112,7 +113,7 @@ class Volumes:
                 await self._ask(said, claim, pause / 2)
             except ApiRefused as error:
                 said.message = f"the operator may not read what the storage says: {error.message}"
-            said.next_look = now + pause
+            said.next_look = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
             said.looks += 1
         return said, max(0.1, said.next_look - now)
 
@@ -165,3 +166,16 @@ class Volumes:
             return
         with contextlib.suppress(NotFound):
             await self._world.api.delete(POD, pod.namespace, pod.name, pod.uid)
+
+
+def _begin(claim: ClaimRecord, before: dict[str, Any], now: float) -> _Said:
+    """Return what is known of a claim at first sight: what an operator before us was told, if there was one."""
+    created = parsed(claim.created)
+    said = _Said(claim.uid, next_look=max(now, created + FIRST_LOOK))
+    if before.get("reason") in _SAYS:
+        said.reason, said.message = str(before["reason"]), str(before.get("message") or "")
+    if before.get("reason") in (BINDING, *_SAYS) and now - created > OLD:
+        # A thousand of these after a restart are no reason to hurry.
+        said.looks = len(LOOK_AGAIN) - 2
+        said.next_look = now + OLD * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+    return said
