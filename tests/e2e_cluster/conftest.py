@@ -54,9 +54,9 @@ def release(node_cluster: Cluster, images: Mapping[str, str], model_address: str
         node_cluster.kubectl.wait(done, "pod/fill", "-n", made.tenants, timeout=FILL_SECONDS)
         for template, runtime in (("native", "native"), ("upstream", "openclaw")):
             made.apply(made.template(template, runtime, model.config(model_address), "template"))
-        with made.reached():
-            yield made
+        yield made
     finally:
+        made.close()
         made.helm("uninstall", "--ignore-not-found", "--wait", NAME)
         node_cluster.kubectl("delete", "namespace", made.namespace, made.tenants, "--ignore-not-found", timeout=120)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +54,7 @@ class Release:
     """Where gateways may go besides public HTTPS: CIDR:port."""
     url: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
+    _forward: subprocess.Popen[str] | None = None
 
     def values(self, **more: Any) -> dict[str, Any]:
         """What differs from the chart's own values."""
@@ -93,6 +93,7 @@ class Release:
             self.helm(*words, values=self.values(**more))
         except CommandFailed as failed:
             raise CommandFailed(f"{failed}\n{self.say()}") from failed
+        self._reach()
 
     def say(self) -> str:
         """What the release's pods and the namespaces' events say, for a failed test."""
@@ -115,25 +116,27 @@ class Release:
         found = self.cluster.kubectl.get("pods", "-n", self.namespace, "-l", selector)["items"]
         return [pod["metadata"]["name"] for pod in found]
 
-    @contextmanager
-    def reached(self) -> Iterator[None]:
-        """`url` leads to the router's Service while the block runs: its address where this machine has a route to it."""
+    def _reach(self) -> None:
+        """Set `url`: the router's Service, by its address where this machine has a route to it. A new Service has a new one."""
         service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
         port = service["spec"]["ports"][0]["port"]
+        self.close()
         if self.cluster.scratch:
             self.url = f"ws://{service['spec']['clusterIP']}:{port}"
-            yield
             return
         words = ["port-forward", "-n", self.namespace, f"service/{service['metadata']['name']}", f":{port}"]
         argv = [self.cluster.kubectl.program, "--kubeconfig", str(self.cluster.kubeconfig), *words]
-        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as forward:
-            try:
-                assert forward.stdout
-                local = forward.stdout.readline().split("->")[0].rpartition(":")[2].strip()
-                self.url = f"ws://127.0.0.1:{local}"
-                yield
-            finally:
-                forward.terminate()
+        self._forward = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+        assert self._forward.stdout
+        local = self._forward.stdout.readline().split("->")[0].rpartition(":")[2].strip()
+        self.url = f"ws://127.0.0.1:{local}"
+
+    def close(self) -> None:
+        """End what leads to the router."""
+        if self._forward:
+            self._forward.terminate()
+            self._forward.wait(SOON)
+            self._forward = None
 
     # --- tenants
 
