@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -95,7 +96,7 @@ class ProcessTable:
         while not ready():
             alive = self.find(name) is not None
             if alive and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
+                threading.Event().wait(POLL_SECONDS)
                 continue
             what = f"{name} was not ready after {timeout:.0f} s" if alive else f"{name} has ended"
             log = self.log_of(name)
@@ -109,7 +110,7 @@ class ProcessTable:
             _signal(process, signal.SIGTERM)
         deadline = time.monotonic() + grace
         while any(process.alive for process in alive) and time.monotonic() < deadline:
-            time.sleep(POLL_SECONDS)
+            threading.Event().wait(POLL_SECONDS)
         for process in alive:
             _signal(process, signal.SIGKILL)
         for child in self._children:

@@ -58,7 +58,7 @@ class Mirror:
                 self._follow()
             except Exception as error:
                 log(f"{self._path}: {error!r}; listing again")
-                time.sleep(RETRY_SECONDS)
+                threading.Event().wait(RETRY_SECONDS)
 
     def _follow(self) -> None:
         listing = self._api.get(self._path)

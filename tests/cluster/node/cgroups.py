@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import threading
 from pathlib import Path
 
 from ..errors import ClusterError
@@ -72,7 +72,7 @@ def kill_all() -> None:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        time.sleep(KILL_PAUSE_SECONDS)
+        threading.Event().wait(KILL_PAUSE_SECONDS)
 
 
 def remove() -> None:
