@@ -200,3 +200,30 @@ def test_a_copy_is_whole_or_not_there(tmp_path: Path) -> None:
         with pytest.raises(PermissionError):
             copy_config(source, target)
         assert target.read_bytes() == b"two"
+
+
+@pytest.mark.openclaw
+@pytest.mark.parametrize("readable", [True, False], ids=["of this CPU", "of another"])
+def test_upstream_takes_the_images_compile_cache_or_fills_its_own(
+    pod: Pod, openclaw: OpenClawRuntime, readable: bool
+) -> None:
+    pod.mount_config()
+    # A cache of another CPU has no folder for this one, and the image is read-only.
+    in_image = openclaw.compile_cache if readable else Path("/sys/read-only")
+    environment = pod.environment() | {
+        "OPENCLAW_POD": "1",
+        "OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED": "1",
+        "OPENCLAW_IMAGE_COMPILE_CACHE": str(in_image),
+        "NODE_DEBUG_NATIVE": "COMPILE_CACHE",
+    }
+    argv = [str(openclaw.node), "--require", str(PRELOAD), str(openclaw.entry), "--version"]
+
+    def accepted() -> int:
+        done = subprocess.run(
+            argv, env=environment, cwd=pod.state, capture_output=True, text=True, timeout=START_TIMEOUT, check=True
+        )
+        return (done.stdout + done.stderr).count("was accepted")
+
+    assert bool(accepted()) == readable
+    assert (pod.state / "compile-cache").exists() != readable
+    assert accepted()
