@@ -17,7 +17,7 @@ from e2e_world import World
 pytestmark = pytest.mark.openclaw
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
-WAKE = 150.0
+WAKE = 200.0
 PATIENCE = 45.0
 """Seconds of sleep that are watched: each of the page's polls comes at least twice in them."""
 NOTICED = ("Disconnected", "Reconnecting", "event gap", "Connection lost", "suspended", "restarting")

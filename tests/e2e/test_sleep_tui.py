@@ -14,7 +14,7 @@ from e2e_world import World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]
 
-TURN = 150.0
+TURN = 200.0
 """Seconds for a turn with a wake of upstream's runtime before it, on a machine with more to do."""
 PATIENCE = 62.0
 """Seconds of sleep that are watched: without a tick the TUI would give up after 60 (openclaw-protocol 3.4)."""
