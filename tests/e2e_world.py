@@ -144,6 +144,15 @@ def pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process started, and those that they did."""
+    try:
+        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []  # it ended meanwhile
+    return [*children, *(one for child in children for one in descendants(child))]
+
+
 def _has_open(pid: int, wanted: os.stat_result) -> bool:
     try:
         for descriptor in Path(f"/proc/{pid}/fd").iterdir():

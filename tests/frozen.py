@@ -8,9 +8,8 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
-from e2e_world import World
+from e2e_world import World, descendants
 
 LOOK_SECONDS = 0.1
 """Between two looks for new processes; upstream's gateway needs a hundred times that until it listens."""
@@ -39,15 +38,7 @@ async def _freeze(world: World, name: str, seen: set[int]) -> None:
     while True:
         if pid := (await world.up.tenant(name))["pid"]:
             seen.add(pid)
-            for one in [*_descendants(pid), pid]:
+            for one in [*descendants(pid), pid]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(one, signal.SIGSTOP)
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _descendants(pid: int) -> list[int]:
-    try:
-        children = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []  # it ended meanwhile
-    return [*children, *(one for child in children for one in _descendants(child))]

@@ -6,10 +6,11 @@ import asyncio
 import base64
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from e2e_world import World
+from e2e_world import World, descendants
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]
 
@@ -19,6 +20,9 @@ both = pytest.mark.parametrize(("name", "other"), [("anna", "bert"), ("bert", "a
 async def ask(world: World, name: str, tool: str, arguments: dict[str, str]) -> str:
     async with world.client(name) as client:
         return "".join([piece async for piece in client.chat(f"TOOL:{tool} {json.dumps(arguments)}")])
+
+
+KEY = b"LLM_KEY="
 
 
 @dataclass(frozen=True)
@@ -33,20 +37,26 @@ def attempts(world: World, other: str, pid: int) -> list[Attempt]:
     """Return what is tried. All of it is harmless where it succeeds, which it does from outside."""
     there = world.data / "tenants" / other
     (there / "state" / "diary").touch()
+    # The fleet knows the gateway's keeper; what has the keys is below it. A native gateway, which is forked and told, shows none.
+    tree = (pid, *descendants(pid))
+    holders = [one for one in tree if KEY in Path(f"/proc/{one}/environ").read_bytes()]
     master = base64.b64encode((world.data / "master.key").read_bytes()).decode()
     return [
         Attempt(f"cat {there}/config/openclaw.json", secret_of(world, other)),
         Attempt(f"ls {there}/state", "diary"),
         Attempt(f"base64 -w0 {world.data}/master.key", master),
         Attempt(f"ls {world.directory}", f"{other}.yaml"),
-        Attempt(f"tr '\\0' '\\n' < /proc/{pid}/environ | grep LLM_KEY", f"sk-of-{other}"),
-        Attempt("cat /proc/*/environ | tr '\\0' '\\n' | grep -a ^LLM_KEY= | sort -u", f"sk-of-{other}"),
+        *(
+            Attempt(f"{show} | tr '\\0' '\\n' | grep -a ^LLM_KEY= | sort -u", f"sk-of-{other}")
+            for holder in holders[:1]
+            for show in (f"cat /proc/{holder}/environ", "cat /proc/*/environ")
+        ),
         *(
             Attempt(f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && echo rea''ched'", "reached")
             for port in (int((there / "port").read_text()), int(world.up.up.admin.rpartition(":")[2]))
         ),
         Attempt(f"touch {there}/state/planted && echo planted=$?", "planted=0"),
-        Attempt(f"kill -0 {pid} && echo killable=$?", "killable=0"),
+        Attempt(f"for one in {' '.join(map(str, tree))}; do kill -0 $one && echo killable=$?; done", "killable=0"),
     ]
 
 
