@@ -106,6 +106,8 @@ class Lot:
                 self._bring_back(parked, reason, "awake")
 
     def _bring_back(self, parked: Parked, reason: str, kind: str) -> None:
+        if parked.task is not None:
+            return
         parked.watch_end()
         self._router.metrics.wakes_of_parked.labels(kind).inc()
         parked.task = asyncio.get_running_loop().create_task(

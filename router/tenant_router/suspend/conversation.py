@@ -344,14 +344,18 @@ class Suspends:
                     await control.call("gateway.suspend.resume", suspensionId=fence.suspension)
             except ControlFailed as failed:
                 log.warning("tenant %s: its gateway was not resumed and does so by itself: %s", key, failed)
-        for connection, fenced in fence.connections.items():
-            joined = await fenced.reopen()
-            if joined is None:
-                connection.gone()
-            else:
-                connection.relayed_again(*joined)
-        self._fences.pop(key, None)
-        fence.opened.set()
+        try:
+            while fence.connections:
+                connection, fenced = fence.connections.popitem()
+                joined = await fenced.reopen()
+                if joined is None:
+                    connection.gone()
+                else:
+                    connection.relayed_again(*joined)
+        finally:
+            # Whatever became of one connection: the others, and who connects now, wait for nobody.
+            self._fences.pop(key, None)
+            fence.opened.set()
 
 
 def _no_such(key: str) -> answers.NoSuchTenant:
