@@ -114,7 +114,7 @@ ENV OPENCLAW_IMAGE_COMPILE_CACHE=/opt/openclaw/compile-cache \
     OPENCLAW_POD=1
 USER 10001
 WORKDIR /state
-# V8 takes the cache here, or this is no image: without it every wake compiles for 6-9 s.
+# V8 takes the cache here, or this is no image: a cache that the user cannot read is passed over in silence.
 RUN NODE_DEBUG_NATIVE=COMPILE_CACHE NODE_COMPILE_CACHE=$OPENCLAW_IMAGE_COMPILE_CACHE node /opt/openclaw/openclaw.mjs --version 2>&1 \
   | grep -q 'was accepted'
 EXPOSE 18789
