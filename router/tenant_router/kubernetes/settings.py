@@ -32,6 +32,8 @@ PREFIX: Final = "OPENCLAW_TENANCY_"
 ADMIN_PORT: Final = 18790
 CONCURRENT_WAKES: Final = 16
 """Wakes at once on a replica: the controller manager's own pace is some 10 a second, and a wake takes 1 to 5 s."""
+HANDOVER_SHARE: Final = 2 / 3
+"""Share of the drain in which quiet clients are sent to the other replicas; the rest is for turns that still run."""
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -68,6 +70,7 @@ def read_settings(environ: Mapping[str, str]) -> KubernetesSettings:
     folder = environ.get(f"{PREFIX}CONTROL_UI")
     if folder and not Path(folder).is_dir():
         raise SettingsError(f"{PREFIX}CONTROL_UI is {folder!r}, which is no folder")
+    drain = _duration(environ, "DRAIN_TIMEOUT", "30s")
     return KubernetesSettings(
         namespaces,
         _master_key(environ),
@@ -76,7 +79,8 @@ def read_settings(environ: Mapping[str, str]) -> KubernetesSettings:
             admin=_address(environ, "ADMIN", f"0.0.0.0:{ADMIN_PORT}"),
             trusted_proxies=tuple(_networks(environ)),
             control_ui=Path(folder) if folder else None,
-            drain_timeout=_duration(environ, "DRAIN_TIMEOUT", "30s"),
+            drain_timeout=drain,
+            handover=drain * HANDOVER_SHARE,
             max_concurrent_wakes=_number(environ, "MAX_CONCURRENT_WAKES", CONCURRENT_WAKES),
             max_queued_wakes=_number(environ, "MAX_QUEUED_WAKES", 1000),
         ),
