@@ -14,7 +14,7 @@ from browser.test_control_ui_in_chromium import COMPOSER, login, say, times
 from deadlines import eventually
 from e2e_world import World
 
-pytestmark = pytest.mark.openclaw
+pytestmark = [pytest.mark.openclaw, pytest.mark.patient]
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 WAKE = 200.0

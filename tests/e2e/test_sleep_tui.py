@@ -12,7 +12,7 @@ from clients.tui import Tui, tui
 from deadlines import eventually
 from e2e_world import World
 
-pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw, pytest.mark.patient]
 
 TURN = 200.0
 """Seconds for a turn with a wake of upstream's runtime before it, on a machine with more to do."""
