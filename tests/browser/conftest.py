@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from apt import NotInstalled, install
 from browser.chromium import ChromiumMissing, Page, chromium, chromium_program
 from deadlines import eventually
 from e2e_world import World
@@ -20,35 +20,20 @@ from openclaw_tenancy.running import running
 from ports import free_port
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
 
-INSTALL_TIMEOUT = 240.0
-"""Seconds for apt-get: 90 MB and their unpacking."""
-
 
 @pytest.fixture(scope="session")
 def browser_program(request: pytest.FixtureRequest) -> str:
     """Chromium, installed from Debian's packages when it is missing and we may."""
-    try:
+    with contextlib.suppress(ChromiumMissing):
         return chromium_program()
-    except ChromiumMissing as missing:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            pytest.fail(f"{missing}; or leave these tests out with --ignore tests/browser", pytrace=False)
-    asyncio.run(_install(request))
-    return chromium_program()
-
-
-async def _install(request: pytest.FixtureRequest) -> None:
     terminal = request.config.pluginmanager.get_plugin("terminalreporter")
     capture = request.config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        for step in ("update", "install --yes --no-install-recommends chromium"):
-            terminal.write_line(f"\n  chromium: apt-get {step}")
-            env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-            process = await asyncio.create_subprocess_exec(
-                "apt-get", "--quiet", *step.split(), stdout=-1, stderr=-2, env=env
-            )
-            out, _ = await asyncio.wait_for(process.communicate(), INSTALL_TIMEOUT)
-            if process.returncode:
-                pytest.fail(f"apt-get {step} failed; install Chromium yourself:\n{out.decode()[-1000:]}", pytrace=False)
+        try:
+            asyncio.run(install("chromium", lambda line: terminal.write_line(f"\n  {line}")))
+        except NotInstalled as missing:
+            pytest.fail(f"{missing}\nOr leave these tests out with --ignore tests/browser", pytrace=False)
+    return chromium_program()
 
 
 @pytest.fixture

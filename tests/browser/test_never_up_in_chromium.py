@@ -6,7 +6,7 @@ import pytest
 
 from browser.chromium import Page
 from browser.conftest import served
-from browser.test_control_ui_in_chromium import ARTIFACTS, COMPOSER, login
+from browser.test_control_ui_in_chromium import ARTIFACTS, COMPOSER, login, times
 from deadlines import eventually
 from e2e_world import World
 from frozen import frozen
@@ -25,6 +25,7 @@ async def test_page_tries_again_until_it_may(page: Page, world: World) -> None:
             await login(page, url, world.tokens["anna"])
             # The page waits 15 s for a hello; the router answers before that, and the page comes again.
             await eventually(lambda: sum("startup-sidecars" in one for one in page.frames_received) >= 2, WAIT)
+            await page.until(times("Gateway starting"), WAIT)
             await page.screenshot(ARTIFACTS / "never-up" / "control-ui.png")
             assert not await page.evaluate("/mismatch|did not match|unauthorized/i.test(document.body.innerText)")
             assert len(gateways) > 1  # each try had a new process

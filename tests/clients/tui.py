@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from apt import install
 from clients.openclaw_cli import OpenClawCli
 from deadlines import eventually
 
@@ -104,6 +106,8 @@ class Tui:
 @asynccontextmanager
 async def tui(cli: OpenClawCli, *args: str) -> AsyncIterator[Tui]:
     """Run `openclaw tui ARGS` while the block runs, with the URL and token that this client is configured for."""
+    if shutil.which("tmux") is None:
+        await install("tmux")
     argv, env = cli.program("tui", *args, env={"LANG": "C.UTF-8"})
     one = Tui(f"openclaw-tenancy-{uuid.uuid4().hex[:8]}")
     words = ["env", "-i", *(f"{name}={value}" for name, value in env.items()), "TERM=screen-256color", *argv]
