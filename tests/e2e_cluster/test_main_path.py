@@ -26,7 +26,9 @@ async def test_tenants_are_provisioned_without_a_pod(three: Release) -> None:
         deployment = three.get("deployment", child_name(name))
         assert deployment["spec"]["replicas"] == 0
         assert three.get("pvc", child_name(name))["status"]["phase"] == "Bound"
-    assert three.pods() == []
+    # Tenants that other modules made on this release may be awake.
+    awake = {pod["metadata"]["labels"]["openclaw-tenancy.dev/tenant"] for pod in three.pods()}
+    assert not awake & {"anna", "bert", "carl"}
 
 
 @pytest.mark.parametrize("name", ["anna", "bert"])
