@@ -154,6 +154,8 @@ async def test_upstream_serves_the_mounted_config_and_follows_it(pod: Pod, openc
         await pod.listening()
         assert pod.target.read_bytes() == content and not pod.target.is_symlink()
         assert (pod.state / "home").is_dir()
+        # It watches its config only from here on.
+        await eventually(lambda: "[gateway] ready" in pod.log.read_text(), START_TIMEOUT)
         changed = pod.mount_config(lambda config: config.update(ui={"assistant": {"name": "Bertha"}}))
         await eventually(lambda: pod.target.read_bytes() == changed, RELOAD_TIMEOUT)
         await eventually(lambda: "config change detected" in pod.log.read_text(), RELOAD_TIMEOUT)
