@@ -156,7 +156,7 @@ async def test_upstream_serves_the_mounted_config_and_follows_it(pod: Pod, openc
         assert (pod.state / "home").is_dir()
         # It watches its config only from here on.
         await eventually(lambda: "[gateway] ready" in pod.log.read_text(), START_TIMEOUT)
-        changed = pod.mount_config(lambda config: config.update(ui={"assistant": {"name": "Bertha"}}))
+        changed = pod.mount_config(lambda config: config.update(ui={"seamColor": "#FF4500"}))
         await eventually(lambda: pod.target.read_bytes() == changed, RELOAD_TIMEOUT)
         await eventually(lambda: "config change detected" in pod.log.read_text(), RELOAD_TIMEOUT)
         process.send_signal(signal.SIGTERM)
