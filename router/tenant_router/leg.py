@@ -117,12 +117,12 @@ async def greet(
         try:
             wire.connect((address.host, address.port))
             reader = await _upgrade(wire, address, client, origin, copied)
-            challenge = _decode_challenge(await _message(wire, reader)).payload
+            challenge = _decode_challenge(await next_message(wire, reader)).payload
         finally:
             deadline.cancel()
         await wire.send(reader.send_text(_connect(client, address, challenge)))
         # No deadline of ours: the client's hold ends this, by cancelling it.
-        answer = await _message(wire, reader)
+        answer = await next_message(wire, reader)
         restored = restore_hello(answer, client.id)
         if restored.ok:
             leg = Leg(wire, restored.frame, reader.rest())
@@ -171,7 +171,14 @@ async def _upgrade(
     return MessageReader(Side.CLIENT, MAX_HELLO, rest)
 
 
-async def _message(wire: Wire, reader: MessageReader) -> bytes:
+async def next_message(wire: Wire, reader: MessageReader) -> bytes:
+    """Return the gateway's next message, answering its pings.
+
+    Raises
+    ------
+    Closed, OSError
+        It ended before.
+    """
     while True:
         message = reader.next_message()
         if message is not None:
@@ -186,7 +193,7 @@ async def _close_of(wire: Wire, reader: MessageReader) -> tuple[int, str]:
     try:
         async with asyncio.timeout(1.0):
             while True:
-                await _message(wire, reader)
+                await next_message(wire, reader)
     except Closed:
         return reader.close_code, reader.close_reason
     except (OSError, TimeoutError):

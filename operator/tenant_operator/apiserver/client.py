@@ -77,27 +77,22 @@ class ApiClient:
 
     async def merge(self, resource: Resource, namespace: str, name: str, patch: Json, *, subresource: str = "") -> Json:
         """Merge a patch into an object (RFC 7396); return the whole object."""
-        return await self._call(
-            "patch",
-            "PATCH",
-            resource,
-            resource.path(namespace, name, subresource),
-            patch,
-            content_type="application/merge-patch+json",
-            params={"fieldManager": FIELD_MANAGER},
-        )
+        return await self._patch("merge", resource, resource.path(namespace, name, subresource), patch)
 
     async def strategic(
         self, resource: Resource, namespace: str, name: str, patch: Json, *, subresource: str = ""
     ) -> Json:
         """Merge a patch into a built-in object whose lists are merged by their keys; return the whole object."""
+        return await self._patch("strategic-merge", resource, resource.path(namespace, name, subresource), patch)
+
+    async def _patch(self, kind: str, resource: Resource, path: str, patch: Json) -> Json:
         return await self._call(
             "patch",
             "PATCH",
             resource,
-            resource.path(namespace, name, subresource),
+            path,
             patch,
-            content_type="application/strategic-merge-patch+json",
+            content_type=f"application/{kind}-patch+json",
             params={"fieldManager": FIELD_MANAGER},
         )
 

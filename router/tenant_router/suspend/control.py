@@ -17,7 +17,7 @@ from openclaw_protocol.frames import request
 from openclaw_protocol.rejections import PROTOCOL_VERSION
 
 from ..fleet import GatewayAddress
-from ..leg import MAX_HELLO, NotYet, Refused, Unreachable, greet
+from ..leg import MAX_HELLO, NotYet, Refused, Unreachable, greet, next_message
 from ..messages import Closed, MessageReader
 from ..origin import SOMEBODY, ClientOrigin
 from ..relay.selector import RelaySelector
@@ -82,8 +82,10 @@ class Control:
         try:
             async with asyncio.timeout(ANSWER):
                 await self._wire.send(self._reader.send_text(request(wanted, method, params)))
-                while (answer := await self._next()).type != "res" or answer.id != wanted:
-                    pass
+                while True:
+                    answer = _decode(await next_message(self._wire, self._reader))
+                    if answer.type == "res" and answer.id == wanted:
+                        break
         except TimeoutError:
             raise ControlFailed(f"{method} was not answered within {ANSWER:g} s") from None
         except (OSError, Closed, msgspec.MsgspecError) as error:
@@ -91,15 +93,6 @@ class Control:
         if not answer.ok:
             raise ControlFailed(f"{method}: {answer.error.message if answer.error else 'refused'}")
         return answer.payload
-
-    async def _next(self) -> _Answer:
-        while True:
-            message = self._reader.next_message()
-            if message is not None:
-                return _decode(message)
-            if due := self._reader.to_send():
-                await self._wire.send(due)
-            self._reader.feed(await self._wire.recv())
 
     def close(self) -> None:
         """Close it, with a close frame if there is room for one."""

@@ -311,13 +311,12 @@ class Suspends:
             connection.gone()
             return False
         client = fenced.take_client(_GOODBYE.serialize(mask=True))
-        if not connection.noted.complete:
-            self._router.lot.park(connection, client, fenced.machine)
-            if connection.away is not None:
-                connection.away.goodbye(restarting())
-            return False
         self._router.lot.park(connection, client, fenced.machine)
-        return True
+        if connection.noted.complete:
+            return True
+        if connection.away is not None:
+            connection.away.goodbye(restarting())
+        return False
 
     def _hold(self, key: str, fence: _Fence) -> None:
         if fence.timer is not None:
