@@ -94,52 +94,56 @@ async def test_an_insertion_waits_for_the_last_fragment(world: World) -> None:
     assert await world.read(world.client, 11) == parts[1] + text(b"tick")
 
 
-async def test_a_detached_client_goes_on_with_another_gateway(world: World) -> None:
+async def test_a_lifted_client_goes_on_with_another_gateway(world: World) -> None:
     request, next_request = text(b"r" * 200, mask=True), text(b"n" * 200, mask=True)
     await world.send(world.client, request[:100])
     await world.read(world.gateway, 100)
-    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    lifting = world.selector.lift(world.pair)
     await world.send(world.gateway, text(b"shutdown event"))
     await world.send(world.client, request[100:] + next_request[:50])
-    detached = await asyncio.wait_for(detaching, WAIT)
+    lifted = await asyncio.wait_for(lifting, WAIT)
+    assert lifted.gateway is not None
+    await asyncio.get_running_loop().sock_sendall(lifted.gateway, goodbye(1000, mask=True))
+    lifted.gateway.shutdown(socket.SHUT_WR)
     await world.send(world.gateway, goodbye(1012))
     end = await world.read(world.gateway, 1000)
     assert end[: len(request) - 100] == request[100:]
     assert len(end) - (len(request) - 100) == len(goodbye(1000, mask=True))
-    assert detached.received == next_request[:50]
+    assert lifted.received == next_request[:50]
     assert await world.quiet(world.client)
     assert not world.closed
 
     gateway, near = await tcp_pair()
-    pair = world.selector.relay(detached.sock, near, text(b"tick"), detached.received, world.closed.append)
+    pair = world.selector.relay(lifted.sock, near, text(b"tick"), lifted.received, world.closed.append)
     await world.send(world.client, next_request[50:])
     assert await world.read(gateway, len(next_request)) == next_request
     assert await world.read(world.client, 6) == text(b"tick")
     world.selector.drop_pair(pair)
     assert world.closed == [pair]
     gateway.close()
+    lifted.gateway.close()
 
 
-async def test_a_detaching_that_is_cancelled_loses_nothing(world: World) -> None:
+async def test_a_lift_that_is_cancelled_passes_on_the_answer(world: World) -> None:
     answer = text(b"a" * 100)
     await world.send(world.client, text(b"q", mask=True)[:3])
     await world.read(world.gateway, 3)
-    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    lifting = world.selector.lift(world.pair)
     await world.send(world.gateway, answer)
     assert await world.quiet(world.client)
-    detaching.cancel()
+    lifting.cancel()
     assert await world.read(world.client, len(answer)) == answer
     await world.send(world.client, b"end")
     assert await world.read(world.gateway, 3) == b"end"
 
 
-async def test_a_detaching_fails_when_a_peer_goes(world: World) -> None:
+async def test_a_lift_fails_when_a_peer_goes(world: World) -> None:
     await world.send(world.client, text(b"q", mask=True)[:3])
     await world.read(world.gateway, 3)
-    detaching = world.selector.detach(world.pair, goodbye(1000, mask=True))
+    lifting = world.selector.lift(world.pair)
     world.client.close()
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(detaching, WAIT)
+        await asyncio.wait_for(lifting, WAIT)
 
 
 async def test_once_enough_was_looked_at_nothing_is_for_a_second(world: World) -> None:

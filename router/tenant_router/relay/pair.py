@@ -61,7 +61,7 @@ class Side(Follower):
         self.muted = False
         """What it sends is read and dropped: the peer has been told goodbye, or is gone."""
         self.held = False
-        """It is not read: it stands at the boundary at which it will be detached."""
+        """It is not read: it stands at the boundary at which it will be lifted out."""
         self.rest = b""
         """What had been read behind that boundary."""
         self.dead = False
@@ -73,13 +73,7 @@ class Side(Follower):
     def flows(self) -> bool:
         """Nothing special: what it sends goes straight to its peer."""
         return not (
-            self.eof
-            or self.muted
-            or self.held
-            or self.insertion
-            or self.last
-            or self.peer.pending
-            or self.pair.detaching
+            self.eof or self.muted or self.held or self.insertion or self.last or self.peer.pending or self.pair.lifting
         )
 
     @property
@@ -91,7 +85,7 @@ class Side(Follower):
 class Pair:
     """A client's connection joined to a gateway's."""
 
-    __slots__ = ("client", "deadline", "detaching", "gateway", "goodbye", "heir", "on_close", "on_request", "owner")
+    __slots__ = ("client", "deadline", "gateway", "heir", "lifting", "on_close", "on_request", "owner")
 
     @property
     def ending(self) -> bool:
@@ -115,10 +109,8 @@ class Pair:
         """Whose it is, for `RelaySelector.keep_when_lost`."""
         self.deadline = 0.0
         """When it is dropped whatever happens (time.monotonic), 0: no deadline."""
-        self.detaching: asyncio.Future[Detached] | None = None
-        """Done when the client has been taken from its gateway."""
-        self.goodbye: bytes | None = b""
-        """What the gateway is told then; None: nothing, its socket is lifted out as well."""
+        self.lifting: asyncio.Future[Detached] | None = None
+        """Done when both sockets have been taken out."""
         client.peer, gateway.peer = gateway, client
         client.pair = gateway.pair = self
         client.far, gateway.far = gateway.fd, client.fd

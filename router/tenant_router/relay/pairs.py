@@ -1,4 +1,4 @@
-"""What happens to relayed pairs besides plain traffic: full buffers, ends, insertions, goodbyes, detaching.
+"""What happens to relayed pairs besides plain traffic: full buffers, ends, insertions, goodbyes, lifting.
 
 Nothing here is on the way of a message between two peers that both keep up; that is `RelaySelector.select`.
 """
@@ -23,8 +23,6 @@ read that does not fill the buffer has taken everything; RDHUP tells of an end t
 READ_SIZE = 126 * 1024
 """Bytes asked for by one read. Bulk costs less the larger it is, but from 128 KiB on malloc would map and unmap pages for each
 read (M_MMAP_THRESHOLD); what a read does not fill is given back before anything else is allocated."""
-DETACHED_LINGER = 5.0
-"""Seconds for a gateway to answer the close frame with which its client was taken away."""
 LINGER = 30.0
 """Seconds that a pair lives on when one of its sides has closed; a silent peer would keep it for ever (trap 8)."""
 
@@ -88,22 +86,21 @@ class Pairs:
                     with contextlib.suppress(OSError):
                         side.sock.shutdown(socket.SHUT_WR)
                 self._bury(side)
-        if pair.detaching is not None and not pair.detaching.done():
-            pair.detaching.set_exception(ConnectionResetError("closed by a peer"))
+        if pair.lifting is not None and not pair.lifting.done():
+            pair.lifting.set_exception(ConnectionResetError("closed by a peer"))
         on_close, pair.on_close = pair.on_close, None
         if on_close is not None:
             on_close(pair)
 
-    def detach(self, pair: Pair, to_gateway: bytes | None, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
-        """Take the client from its gateway when both directions stand between two messages.
+    def lift(self, pair: Pair, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
+        """Take both sockets out when both directions stand between two messages.
 
-        The gateway gets `to_gateway` and FIN, what it still sends is dropped; or, with None, its socket is part of the
-        result too. What is in the result is out of the epoll set, and `on_close` is not called. ConnectionError when the
-        pair ends first. Cancelling the future lets the relay go on.
+        They are out of the epoll set then, and `on_close` is not called. ConnectionError when the pair ends first.
+        Cancelling the future lets the relay go on.
         """
         future: asyncio.Future[Detached] = loop.create_future()
         future.add_done_callback(lambda _: self._go_on(pair) if future.cancelled() else None)
-        pair.detaching, pair.goodbye = future, to_gateway
+        pair.lifting = future
         for side in (pair.client, pair.gateway):
             side.held = side.boundary
         self.settle(pair)
@@ -173,13 +170,13 @@ class Pairs:
             self._bury(side)
 
     def settle(self, pair: Pair) -> None:
-        """Do what has become possible: detach, pass an end on, close; then watch both sockets for what comes next."""
+        """Do what has become possible: lift, pass an end on, close; then watch both sockets for what comes next."""
         client, gateway = pair.client, pair.gateway
         if pair.heir is not None:
             self._bequeath(pair, pair.heir)
             return
-        if pair.detaching is not None:
-            self._try_detaching(pair, pair.detaching)
+        if pair.lifting is not None:
+            self._try_lifting(pair, pair.lifting)
         for side in (client, gateway):
             # When both have ended, closing does it: all input is read, so that sends FIN and no reset.
             if client.eof and gateway.eof:
@@ -222,7 +219,7 @@ class Pairs:
             return
         if side.held:
             side.rest += data
-        elif side.insertion or side.last or side.pair.detaching is not None:
+        elif side.insertion or side.last or side.pair.lifting is not None:
             cut = side.advance_to_boundary(data, len(data))
             if cut < 0:
                 self._put(side.peer, data)
@@ -249,7 +246,7 @@ class Pairs:
                 self._put(side.peer, memoryview(insertion))
         if side.last:
             side.last, side.muted = False, True
-        elif side.pair.detaching is not None:
+        elif side.pair.lifting is not None:
             side.held = True
 
     def _insert(self, side: Side, data: bytes, last: bool) -> None:
@@ -297,7 +294,7 @@ class Pairs:
         if side is pair.gateway and self.lost and side.boundary and not side.closed and not side.muted:
             client = pair.client
             stands = client.boundary and not client.pending and not side.pending and not client.eof
-            if self.keep is not None and stands and pair.detaching is None:
+            if self.keep is not None and stands and pair.lifting is None:
                 pair.heir = self.keep(pair)
             if pair.heir is None:
                 self._put(client, memoryview(self.lost))
@@ -323,36 +320,21 @@ class Pairs:
         pair.deadline = min(pair.deadline, end) if pair.deadline else end
         self._ending.add(pair)
 
-    def _try_detaching(self, pair: Pair, future: asyncio.Future[Detached]) -> None:
+    def _try_lifting(self, pair: Pair, future: asyncio.Future[Detached]) -> None:
         client, gateway = pair.client, pair.gateway
         if client.eof or gateway.eof:
             if not future.done():
                 future.set_exception(ConnectionResetError("a peer closed"))
             self._go_on(pair)
-        elif client.held and gateway.held and not client.pending and not future.done():
-            if pair.goodbye is None:
-                if not gateway.pending:
-                    self._lift(pair, future)
-                return
-            pair.detaching = pair.on_close = None
-            self._leave(client)
-            self._epoll.unregister(client.fd)
-            # Whatever the gateway still says is not for this client: its `shutdown` event, its close frame.
-            gateway.held, gateway.rest = False, b""
-            self._put(gateway, memoryview(pair.goodbye))
-            self._end_within(pair, DETACHED_LINGER)
-            future.set_result(Detached(client.sock, client.rest))
-
-    def _lift(self, pair: Pair, future: asyncio.Future[Detached]) -> None:
-        pair.detaching = pair.on_close = None
-        self._ending.discard(pair)
-        client, gateway = pair.client, pair.gateway
-        for side in (client, gateway):
-            self._leave(side)
-            self._epoll.unregister(side.fd)
-        for side in (client, gateway):
-            self.careful.pop(side.fd, None)
-        future.set_result(Detached(client.sock, client.rest, gateway.sock, gateway.rest))
+        elif client.held and gateway.held and not client.pending and not gateway.pending and not future.done():
+            pair.lifting = pair.on_close = None
+            self._ending.discard(pair)
+            for side in (client, gateway):
+                self._leave(side)
+                self._epoll.unregister(side.fd)
+            for side in (client, gateway):
+                self.careful.pop(side.fd, None)
+            future.set_result(Detached(client.sock, client.rest, gateway.sock, gateway.rest))
 
     def _bequeath(self, pair: Pair, heir: Callable[[Detached], None]) -> None:
         pair.heir = pair.on_close = None
@@ -365,8 +347,8 @@ class Pairs:
         heir(Detached(client.sock, client.rest))
 
     def _go_on(self, pair: Pair) -> None:
-        """Relay again after detaching came to nothing."""
-        pair.detaching = None
+        """Relay again after lifting came to nothing."""
+        pair.lifting = None
         for side in (pair.client, pair.gateway):
             rest, side.rest, side.held = side.rest, b"", False
             if rest:

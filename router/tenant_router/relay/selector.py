@@ -125,23 +125,15 @@ class RelaySelector(selectors.EpollSelector):
         """Close both sockets at once (idempotent)."""
         self._pairs.drop(pair)
 
-    def detach(self, pair: Pair, to_gateway: bytes) -> asyncio.Future[Detached]:
-        """Take the client from its gateway when both directions stand between two messages.
-
-        The gateway gets `to_gateway` (a close frame) and FIN; what it still says is dropped. The client's socket is its
-        owner's again: nothing reads it until it is watched or relayed. `on_close` is not called. Cancelling the future
-        lets the relay go on; it fails with ConnectionError when a side closes first.
-        """
-        assert self.loop is not None
-        return self._pairs.detach(pair, to_gateway, self.loop)
-
     def lift(self, pair: Pair) -> asyncio.Future[Detached]:
-        """Take both sockets out when both directions stand between two messages, as `detach` does with the client's.
+        """Take both sockets out when both directions stand between two messages.
 
-        Whoever gets them can join them again with `relay`, beginning with what had been read of each.
+        They are their owner's again: nothing reads them until they are watched or relayed. Whoever gets them can join
+        them again with `relay`, beginning with what had been read of each. `on_close` is not called. Cancelling the
+        future lets the relay go on; it fails with ConnectionError when a side closes first.
         """
         assert self.loop is not None
-        return self._pairs.detach(pair, None, self.loop)
+        return self._pairs.lift(pair, self.loop)
 
     def say_when_lost(self, frames: bytes) -> None:
         """Set what a client gets whose gateway's stream ends between two messages without a close frame."""
