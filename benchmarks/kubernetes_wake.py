@@ -25,6 +25,7 @@ import aiohttp
 from websockets.asyncio.client import connect
 
 from load.report import Report
+from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.kubernetes_names import GROUP, TEMPLATES, TENANTS, VERSION, child_name, gateways_selector
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
@@ -35,7 +36,6 @@ from tenant_operator.objects.secret import GatewayDoor, build_secret
 from tenant_operator.objects.service_account import GATEWAY_ACCOUNT
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
-from tenant_router.kubernetes.errors import ApiRefused
 
 MASTER_KEY = secrets.token_bytes(32)
 NAME = "ann"

@@ -7,10 +7,12 @@ import logging
 import os
 import sys
 
+from tenant_api.variables import SettingsError
+
 from .apiserver.errors import LoginFailed
 from .leader import LeadershipLost
 from .service import Operator
-from .settings import OperatorSettings, SettingsError, read_settings
+from .settings import OperatorSettings, read_settings
 
 log = logging.getLogger("tenant_operator")
 

@@ -10,8 +10,10 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from tenant_api.apiserver_errors import ApiError
+
 from .apiserver.client import ApiClient
-from .apiserver.errors import ApiError, NotFound
+from .apiserver.errors import NotFound
 from .apiserver.resources import EVENT, Json, Resource
 from .cache.records import Record
 from .metrics import Metrics

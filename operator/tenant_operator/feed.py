@@ -7,6 +7,7 @@ import logging
 import random
 from typing import Final
 
+from tenant_api.apiserver_errors import ApiError
 from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, MANAGED_BY, MANAGED_BY_LABEL, gateways_selector
 
 from .apiserver.resources import CLAIM, DEPLOYMENT, POD, SECRET, TEMPLATE, TENANT, Json, Resource
@@ -164,8 +165,6 @@ async def keep_synced(world: World, feed: Feed, pause: tuple[float, float] = RES
     ------
     Nothing: a list that fails is tried again at the next time; the watches go on meanwhile.
     """
-    from .apiserver.errors import ApiError
-
     while True:
         await asyncio.sleep(random.uniform(*pause))  # noqa: S311 - no secret
         try:

@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tenant_api.apiserver_errors import ApiError
+
 from .apiserver.client import ApiClient
-from .apiserver.errors import ApiError, Conflict, NotFound
+from .apiserver.errors import Conflict, NotFound
 from .apiserver.resources import LEASE, Json
 from .times import rfc3339_micro
 

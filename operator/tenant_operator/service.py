@@ -6,9 +6,10 @@ import asyncio
 import logging
 import signal
 
+from tenant_api.apiserver_errors import ApiError
+
 from .apiserver.access import Access
 from .apiserver.client import ApiClient
-from .apiserver.errors import ApiError
 from .cache.cache import Cache
 from .events import Events
 from .feed import Feed, keep_synced

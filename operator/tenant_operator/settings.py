@@ -23,7 +23,6 @@ stands for all its addresses | none: nobody is put to sleep |
 
 from __future__ import annotations
 
-import ipaddress
 import secrets
 import socket
 from collections.abc import Mapping
@@ -31,13 +30,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tenant_api.durations import parse_duration
-from tenant_api.identity import MIN_MASTER_KEY
+from tenant_api.variables import PREFIX, SettingsError, Variables, network
 
 from .objects.network_policy import Egress, Traffic
 from .objects.secret import GatewayDoor
 
-PREFIX: Final = "OPENCLAW_TENANCY_"
 HEALTH_PORT: Final = 18791
 ROUTER_PORT: Final = 18790
 """Admin port of a router, where ROUTER_ADMIN names none."""
@@ -45,11 +42,6 @@ SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 ROUTER_LABELS: Final = "app.kubernetes.io/name=openclaw-tenancy,app.kubernetes.io/component=router"
 ROUTER_NETWORKS: Final = "10.0.0.0/8,100.64.0.0/10,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 """Pods have private addresses. Who comes from there needs the tenant's identity secret all the same."""
-LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR")
-
-
-class SettingsError(Exception):
-    """A variable is missing or wrong; the text names it and says what to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +71,31 @@ def read_settings(environ: Mapping[str, str]) -> OperatorSettings:
     SettingsError
         See there.
     """
-    namespaces = tuple(dict.fromkeys(_list(environ, "NAMESPACES")))
-    if not namespaces:
-        raise SettingsError(f"{PREFIX}NAMESPACES is not set: name the namespaces of the tenants, comma separated")
-    level = environ.get(f"{PREFIX}LOG_LEVEL", "INFO").upper()
-    if level not in LEVELS:
-        raise SettingsError(f"{PREFIX}LOG_LEVEL is {level!r}: write one of {', '.join(LEVELS)}")
+    variables = Variables(environ)
+    namespaces, level = variables.namespaces(), variables.log_level()
     own = _own_namespace(namespaces[0])
     return OperatorSettings(
         namespaces=namespaces,
-        door=GatewayDoor(_master_key(environ), tuple(_networks(environ))),
-        routers=tuple(_address(part, "ROUTER_ADMIN", ROUTER_PORT) for part in _list(environ, "ROUTER_ADMIN")),
+        door=GatewayDoor(
+            variables.master_key(), tuple(map(str, variables.networks("ROUTER_NETWORKS", ROUTER_NETWORKS)))
+        ),
+        routers=tuple(_address(part, "ROUTER_ADMIN", ROUTER_PORT) for part in variables.items("ROUTER_ADMIN")),
         images={
             runtime: image
             for runtime in ("native", "openclaw")
-            if (image := environ.get(f"{PREFIX}IMAGE_{runtime.upper()}"))
+            if (image := variables.text(f"IMAGE_{runtime.upper()}"))
         },
         traffic=Traffic(
-            router_namespace=environ.get(f"{PREFIX}ROUTER_NAMESPACE") or own,
-            router_labels=tuple(_labels(environ)),
-            extra=tuple(_egress(part) for part in _list(environ, "EGRESS")),
-            dns_namespace=environ.get(f"{PREFIX}DNS_NAMESPACE") or "kube-system",
+            router_namespace=variables.text("ROUTER_NAMESPACE", own),
+            router_labels=tuple(_labels(variables)),
+            extra=tuple(_egress(part) for part in variables.items("EGRESS")),
+            dns_namespace=variables.text("DNS_NAMESPACE", "kube-system"),
         ),
-        lease_namespace=environ.get(f"{PREFIX}LEASE_NAMESPACE") or own,
-        identity=environ.get(f"{PREFIX}IDENTITY") or f"{socket.gethostname()}-{secrets.token_hex(4)}",
-        health=_address(environ.get(f"{PREFIX}HEALTH") or f"0.0.0.0:{HEALTH_PORT}", "HEALTH", HEALTH_PORT),
-        workers=_number(environ, "WORKERS", 16),
-        poll=_duration(environ, "POLL", "5s"),
+        lease_namespace=variables.text("LEASE_NAMESPACE", own),
+        identity=variables.text("IDENTITY", f"{socket.gethostname()}-{secrets.token_hex(4)}"),
+        health=_address(variables.text("HEALTH", f"0.0.0.0:{HEALTH_PORT}"), "HEALTH", HEALTH_PORT),
+        workers=variables.number("WORKERS", 16),
+        poll=variables.duration("POLL", "5s"),
         log_level=level,
     )
 
@@ -117,39 +107,9 @@ def _own_namespace(default: str) -> str:
         return default  # outside of a pod
 
 
-def _list(environ: Mapping[str, str], name: str) -> list[str]:
-    return [part.strip() for part in environ.get(PREFIX + name, "").split(",") if part.strip()]
-
-
-def _master_key(environ: Mapping[str, str]) -> bytes:
-    name = f"{PREFIX}MASTER_KEY_FILE"
-    file = environ.get(name)
-    if not file:
-        raise SettingsError(f"{name} is not set: name the file with the master key of identities")
-    try:
-        key = Path(file).read_bytes()
-    except OSError as error:
-        raise SettingsError(f"{name}: {file} can't be read: {error.strerror}") from None
-    if len(key) < MIN_MASTER_KEY:
-        raise SettingsError(f"{name}: {file} has {len(key)} bytes; the key needs {MIN_MASTER_KEY} or more")
-    return key
-
-
-def _networks(environ: Mapping[str, str]) -> list[str]:
-    text = environ.get(f"{PREFIX}ROUTER_NETWORKS") or ROUTER_NETWORKS
-    return [_network(part.strip(), "ROUTER_NETWORKS") for part in text.split(",") if part.strip()]
-
-
-def _network(text: str, name: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError as error:
-        raise SettingsError(f"{PREFIX}{name}: {error}; write networks, e.g. 10.0.0.0/8") from None
-
-
-def _labels(environ: Mapping[str, str]) -> list[tuple[str, str]]:
+def _labels(variables: Variables) -> list[tuple[str, str]]:
     found = []
-    for part in (environ.get(f"{PREFIX}ROUTER_LABELS") or ROUTER_LABELS).split(","):
+    for part in variables.text("ROUTER_LABELS", ROUTER_LABELS).split(","):
         key, equals, value = part.strip().partition("=")
         if not key or not equals:
             raise SettingsError(f"{PREFIX}ROUTER_LABELS has {part!r}: write key=value, comma separated")
@@ -158,10 +118,10 @@ def _labels(environ: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _egress(text: str) -> Egress:
-    network, _, port = text.rpartition(":")
-    if not network or not port.isdigit() or not 0 < int(port) < 65536:
+    address, _, port = text.rpartition(":")
+    if not address or not port.isdigit() or not 0 < int(port) < 65536:
         raise SettingsError(f"{PREFIX}EGRESS has {text!r}: write network:port, e.g. 10.1.2.0/24:8080")
-    return Egress(_network(network, "EGRESS"), int(port))
+    return Egress(str(network(address, "EGRESS")), int(port))
 
 
 def _address(text: str, name: str, default_port: int) -> tuple[str, int]:
@@ -171,18 +131,3 @@ def _address(text: str, name: str, default_port: int) -> tuple[str, int]:
     if not host or not port.isdigit() or int(port) > 65535:
         raise SettingsError(f"{PREFIX}{name} is {text!r}: write host:port")
     return host.removeprefix("[").removesuffix("]"), int(port)
-
-
-def _duration(environ: Mapping[str, str], name: str, default: str) -> float:
-    text = environ.get(PREFIX + name) or default
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise SettingsError(f"{PREFIX}{name} is {text!r}, which {error}") from None
-
-
-def _number(environ: Mapping[str, str], name: str, default: int) -> int:
-    text = environ.get(PREFIX + name) or str(default)
-    if not text.isdigit() or int(text) < 1:
-        raise SettingsError(f"{PREFIX}{name} is {text!r}: write a whole number from 1 up")
-    return int(text)

@@ -7,9 +7,11 @@ import logging
 import os
 import sys
 
+from tenant_api.variables import SettingsError
+
 from .kubernetes.errors import ConfigurationError
 from .kubernetes.serve import serve
-from .kubernetes.settings import SettingsError, read_settings
+from .kubernetes.settings import read_settings
 from .loop import RelayLoop
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tenant_api.variables import PREFIX, SettingsError
 from tenant_operator.objects.network_policy import Egress
-from tenant_operator.settings import PREFIX, SettingsError, read_settings
+from tenant_operator.settings import read_settings
 
 
 @pytest.fixture

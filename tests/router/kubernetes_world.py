@@ -16,6 +16,7 @@ from native_world import NativeGateway
 from router_world import Client
 
 from deadlines import eventually
+from tenant_api.apiserver_errors import ApiError, ApiRefused
 from tenant_api.config.gateway_settings import GatewaySettings
 from tenant_api.identity import identity_secret, identity_user
 from tenant_api.kubernetes_names import (
@@ -34,7 +35,6 @@ from tenant_api.kubernetes_names import (
 from tenant_api.tokens import new_token, token_hex
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
-from tenant_router.kubernetes.errors import ApiError, ApiRefused
 from tenant_router.kubernetes.serve import compose
 from tenant_router.kubernetes.settings import KubernetesSettings
 from tenant_router.kubernetes.why import tell

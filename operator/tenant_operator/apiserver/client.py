@@ -8,8 +8,10 @@ from typing import Final, NamedTuple
 import aiohttp
 import msgspec
 
+from tenant_api.apiserver_errors import ApiError, ApiRefused, ApiUnavailable, retry_after
+
 from .access import Access
-from .errors import ApiError, ApiRefused, ApiUnavailable, Conflict, Expired, NotFound
+from .errors import Conflict, Expired, NotFound
 from .resources import Json, Resource
 
 FIELD_MANAGER: Final = "openclaw-tenancy-operator"
@@ -189,6 +191,5 @@ def _error(code: int, headers: Mapping[str, str], text: bytes) -> ApiError:
         status = {"message": text[:200].decode("utf-8", "replace").strip()}
     message, reason = str(status.get("message") or ""), str(status.get("reason") or "")
     if code == 429 or code >= 500:
-        after = headers.get("Retry-After", "")
-        return ApiUnavailable(f"{message or reason} ({code})", float(after) if after.isdigit() else 0.0)
+        return ApiUnavailable(f"{message or reason} ({code})", retry_after(headers.get("Retry-After")))
     return _ERRORS.get(code, ApiRefused)(code, reason, message)

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
+from tenant_api.apiserver_errors import ApiError
 from tenant_api.durations import parse_duration
 
-from ..apiserver.errors import ApiError
 from ..cache.records import TenantRecord, TenantView
 from ..keys import tenant_key
 from ..life import Life

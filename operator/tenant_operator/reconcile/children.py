@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 
+from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.kubernetes_names import GATEWAY, child_name
 
 from ..apiserver.client import FIELD_MANAGER
-from ..apiserver.errors import ApiRefused, NotFound
+from ..apiserver.errors import NotFound
 from ..apiserver.resources import CLAIM, DEPLOYMENT, POD, SECRET, Json, Resource
 from ..cache.records import ChildRecord, PodRecord, TenantView
 from ..objects.claim import build_claim

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.template import TenantTemplate
 
-from ..apiserver.errors import ApiRefused, NotFound
+from ..apiserver.errors import NotFound
 from ..apiserver.resources import CLAIM, SNAPSHOT, TEMPLATE
 from ..cache.records import TemplateRecord
 from ..keys import Key, tenant_key

@@ -8,9 +8,10 @@ from typing import Any
 
 import msgspec
 
+from tenant_api.apiserver_errors import ApiError, ApiRefused, ApiUnavailable
 from tenant_api.config.errors import ConfigError
 
-from ..apiserver.errors import ApiError, ApiRefused, ApiUnavailable, Conflict, NotFound
+from ..apiserver.errors import Conflict, NotFound
 from ..apiserver.resources import CLAIM, TENANT
 from ..cache.records import TenantRecord, TenantView
 from ..idle.timers import Timers

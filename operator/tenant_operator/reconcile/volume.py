@@ -9,7 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..apiserver.errors import ApiError, ApiRefused, Conflict, NotFound
+from tenant_api.apiserver_errors import ApiError, ApiRefused
+
+from ..apiserver.errors import Conflict, NotFound
 from ..apiserver.resources import EVENT, POD
 from ..cache.records import ClaimRecord, TenantView
 from ..objects.prebind import build_prebind, prebind_name

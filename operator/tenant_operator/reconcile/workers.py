@@ -7,7 +7,9 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from ..apiserver.errors import ApiError, ApiUnavailable, Conflict
+from tenant_api.apiserver_errors import ApiError, ApiUnavailable
+
+from ..apiserver.errors import Conflict
 from ..keys import Key
 from ..world import World
 

@@ -10,8 +10,10 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from tenant_api.apiserver_errors import ApiRefused, ApiUnavailable, retry_after
+
 from .access import ApiAccess
-from .errors import ApiRefused, ApiUnavailable, Expired
+from .errors import Expired
 from .objects import Status
 
 CONNECT = 3.0
@@ -160,8 +162,8 @@ def _error(answer: aiohttp.ClientResponse, body: bytes) -> ApiUnavailable | ApiR
     if answer.status == 410:
         return Expired(status.message)
     if answer.status == 429 or answer.status >= 500:
-        after = answer.headers.get("Retry-After", "")
         return ApiUnavailable(
-            f"{status.message or answer.reason} ({answer.status})", float(after) if after.isdigit() else 0.0
+            f"{status.message or answer.reason} ({answer.status})", retry_after(answer.headers.get("Retry-After"))
         )
-    return ApiRefused(answer.status, status.reason or str(answer.reason), status.message)
+    reason = status.reason or str(answer.reason)
+    return ApiRefused(answer.status, reason, status.message or reason)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from tenant_api.apiserver_errors import ApiRefused, ApiUnavailable
 from tenant_api.kubernetes_names import child_name
 
 from ..fleet import WakeFailed
 from .backoff import Backoff
 from .client import ApiServer
-from .errors import ApiRefused, ApiUnavailable, Expired
+from .errors import Expired
 from .trouble import Cause, Trouble
 
 log = logging.getLogger(__name__)

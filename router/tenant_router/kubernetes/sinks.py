@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from tenant_api.apiserver_errors import ApiError
 from tenant_api.kubernetes_names import GROUP, TEMPLATES, TENANT_LABEL, TENANTS, VERSION, gateways_selector
 
 from .client import ApiServer
-from .errors import ApiError
 from .objects import Event, Page, Pod, Template, Tenant
 from .pods import GatewayPod, Pods
 from .registry import Registry, Revocation

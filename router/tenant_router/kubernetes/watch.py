@@ -13,9 +13,11 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
+from tenant_api.apiserver_errors import ApiError, ApiUnavailable
+
 from .backoff import Backoff
 from .client import LIST, ApiServer
-from .errors import ApiError, ApiUnavailable, Expired
+from .errors import Expired
 from .objects import Meta, Named, Page, Status, WatchEvent
 
 log = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ import pytest
 from kubernetes_world import Cluster, Node, RunningRouter, answers, hello, known
 
 from cluster.fixtures import Cluster as KubernetesCluster
+from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.kubernetes_names import GROUP, TEMPLATES, TENANTS
 from tenant_router.kubernetes.access import ApiAccess
-from tenant_router.kubernetes.errors import ApiRefused
 
 pytestmark = pytest.mark.cluster
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tenant_router.kubernetes.settings import SettingsError, read_settings
+from tenant_api.variables import SettingsError
+from tenant_router.kubernetes.settings import read_settings
 
 
 @pytest.fixture
