@@ -24,6 +24,7 @@ from typing import Any
 import aiohttp
 from websockets.asyncio.client import connect
 
+from load.login import LOGIN
 from load.report import Report
 from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.kubernetes_names import GROUP, TEMPLATES, TENANTS, VERSION, child_name, gateways_selector
@@ -43,13 +44,6 @@ GIVE_UP = 60.0
 """Seconds until a wake that did not come about ends the run."""
 SETTLE = 1.0
 """Seconds after the last pod is gone: the kubelet still unmounts, which is no part of the next wake."""
-PARAMS = {
-    "minProtocol": 4,
-    "maxProtocol": 4,
-    "client": {"id": "cli", "version": "2026.9.6", "platform": "linux", "mode": "cli"},
-    "role": "operator",
-    "scopes": ["operator.read"],
-}
 WAKE_PHASES = ("admitted", "patched", "pod", "scheduled", "address", "listening", "ready")
 
 
@@ -174,7 +168,7 @@ async def router(namespace: str, folder: Path) -> AsyncIterator[RouterProcess]:
 
 async def wake_by_client(stage: Stage, one: RouterProcess, report: Report) -> float:
     """Connect as a client; note the phases; return the seconds from the client's connect to its hello."""
-    params = {**PARAMS, "auth": {"token": stage.token}}
+    params = {**LOGIN, "auth": {"token": stage.token}}
     begun = time.perf_counter()
     async with connect(one.url, compression=None, max_size=None, open_timeout=GIVE_UP) as ws:
         await ws.recv()

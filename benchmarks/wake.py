@@ -20,6 +20,7 @@ from typing import Any
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
+from load.login import LOGIN
 from load.report import Report
 from openclaw_tenancy.admin_client import ask
 from openclaw_tenancy.demo.fakellm import FakeLLM
@@ -35,13 +36,6 @@ CONFIG = """{ models: { mode: "replace", providers: { local: { baseUrl: "%s", ap
   models: [{ id: "fake-model", name: "Fake", reasoning: false, input: ["text"],
              cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }, contextWindow: 128000, maxTokens: 4096 }] } } },
   agents: { defaults: { model: { primary: "local/fake-model" } } } }"""
-PARAMS = {
-    "minProtocol": 4,
-    "maxProtocol": 4,
-    "client": {"id": "cli", "version": "2026.9.6", "platform": "linux", "mode": "cli"},
-    "role": "operator",
-    "scopes": ["operator.read"],
-}
 
 
 def write_tenants(directory: Path, llm: str) -> None:
@@ -60,7 +54,7 @@ def write_tenants(directory: Path, llm: str) -> None:
 
 async def hello(url: str, token: str | None, headers: dict[str, str]) -> None:
     """Connect and wait for the hello, again while the answer is "not yet" or nothing listens."""
-    params: dict[str, Any] = {**PARAMS, **({"auth": {"token": token}} if token else {})}
+    params: dict[str, Any] = {**LOGIN, **({"auth": {"token": token}} if token else {})}
     async with asyncio.timeout(GIVE_UP):
         while True:
             try:

@@ -16,6 +16,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from load.login import LOGIN
 from load.processes import free_port, rss
 from tenant_local.process import Plan, start
 from tenant_local.runtimes import native, openclaw
@@ -123,14 +124,7 @@ class Client:
                     await asyncio.sleep(0.002)
                     continue
                 await socket_.recv()
-                params = {
-                    "minProtocol": 4,
-                    "maxProtocol": 4,
-                    "client": {"id": "cli", "version": "2026.9.6", "platform": "linux", "mode": "cli"},
-                    "role": "operator",
-                    "scopes": SCOPES,
-                    "auth": {"token": TOKEN},
-                }
+                params = {**LOGIN, "scopes": SCOPES, "auth": {"token": TOKEN}}
                 await socket_.send(json.dumps({"type": "req", "id": "0", "method": "connect", "params": params}))
                 answer = json.loads(await socket_.recv())
                 if answer["ok"]:
