@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tenant_api.loaded import FileError
-from tenant_local.fleet import LocalFleet, NotConfinable
+from tenant_local.apart import NotConfinable
+from tenant_local.fleet import LocalFleet
 from tenant_local.layout import DataError
 from tenant_local.runtimes.openclaw_runtime import default_cache_dir, installed
 from tenant_local.settings import LocalSettings

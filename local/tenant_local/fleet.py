@@ -16,9 +16,10 @@ from tenant_router.suspend.control import ControlFailed
 from tenant_router.suspend.conversation import Suspends
 
 from . import cgroup, logfile
+from .apart import mixes, refuse_exposure, refuse_mixing
 from .confine import policy, probe, seccomp
 from .keeper import Keeper
-from .layout import DataError, DataLayout, replace
+from .layout import DataLayout, replace
 from .life import Incarnation, TenantLife
 from .registry import Edit, Registry, Resolved
 from .runtimes import INSTALLED
@@ -40,10 +41,6 @@ Revoked = Callable[[str, frozenset[str] | None], None]
 """Hears that tokens of a tenant stopped working, by their names (None: all of them), so that their sockets are closed."""
 Reported = Callable[[list[FileError]], None]
 """Hears what is wrong in the Tenant files, after each reading of them; an empty list: nothing any more."""
-
-
-class NotConfinable(Exception):
-    """Tenants can't be kept apart on this machine; the text says why and what to do."""
 
 
 class LocalFleet:
@@ -110,9 +107,9 @@ class LocalFleet:
         self.confinement = self._wanted or await probe.probe(self._layout.stage)
         edit = self._registry.apply(await asyncio.to_thread(self._registry.read))
         self._reported(self._registry.errors)
-        self._refuse_mixing(len(edit.added))
+        refuse_mixing(len(edit.added), self.confinement, self.settings)
         system = policy.system_paths()
-        self._refuse_exposure([*system, *self.settings.visible])
+        refuse_exposure([*system, *self.settings.visible], self.settings)
         recipes = Recipes(self._recipes if self._recipes is not None else INSTALLED)
         ready_made = recipes.preloading()
         confined = self.confinement.isolates
@@ -175,21 +172,6 @@ class LocalFleet:
         directory = self.settings.directory
         return directory if directory.is_dir() else directory.parent
 
-    def _refuse_mixing(self, tenants: int) -> None:
-        if tenants > 1 and not self.confinement.isolates and not self.settings.unconfined:
-            raise NotConfinable(
-                f"{tenants} tenants can't be kept apart on this machine ({self.confinement.why_not}): "
-                "serve one, or run with --unconfined if they may see each other's data"
-            )
-
-    def _refuse_exposure(self, shown: list[Path]) -> None:
-        for what, folder in (("data", self.settings.data), ("Tenant files", self.settings.directory)):
-            for path in shown:
-                if folder.resolve().is_relative_to(path.resolve()):
-                    raise DataError(
-                        f"{folder} ({what}) lies in {path}, which every gateway can read: move it elsewhere"
-                    )
-
     def _own(self, coroutine: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
@@ -231,7 +213,7 @@ class LocalFleet:
             raise WakeFailed("the tenant is suspended (spec.power)")
         if self._stopping:
             raise WakeFailed("the fleet is stopping")
-        if not self.confinement.isolates and not self.settings.unconfined and len(self._registry.names()) > 1:
+        if mixes(len(self._registry.names()), self.confinement, self.settings):
             raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}")
         return (await self._lives[key].wake(reason)).address
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from local_machine import Machine, ask, awake, double_recipe, evaluate, until
 
+from tenant_local.apart import NotConfinable
 from tenant_local.confine import landlock, probe
 from tenant_local.confine.probe import NONE, Confinement
-from tenant_local.fleet import LocalFleet, NotConfinable
+from tenant_local.fleet import LocalFleet
 from tenant_local.layout import DataError
 from tenant_router.activity import Activity
 from tenant_router.fleet import WakeFailed
