@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from tenant_api.apiserver_errors import ApiError, ApiRefused, ApiUnavailable
+from tenant_api.apiserver_errors import ApiError, ApiRefused
 from tenant_api.config.errors import ConfigError
 
 from ..apiserver.errors import Conflict, NotFound
@@ -124,8 +124,6 @@ class TenantReconciler:
             raise  # somebody was quicker: look again at once, say nothing
         except ApiRefused as error:
             return verdict, Provisioning(_refused(error), self._unprovided(view).template_version), error
-        except ApiUnavailable:
-            raise
         if first or work.deployment is not None:
             world.queue.add_after(template_key(tenant.namespace, verdict.template.name), FOLLOWERS_PAUSE)
         view = world.cache.view(tenant.key)
