@@ -24,9 +24,14 @@ from openclaw_tenancy.demo.fakellm import FakeLLM
 from tenant_router.loop import RelayLoop
 from tenant_router.suspend.conversation import QUIET
 
-EARLY, LATE = 0.010, 0.120
-"""Seconds before and after a suspend begins between which the message is sent: fence, prepare, park and the gateway's end
-take 10-60 ms, a wake 30-300 ms."""
+EARLY = 0.010
+"""Seconds before a suspend begins from which on the message may be sent."""
+CONVERSATION = 0.120
+"""Seconds after it began until which half of the messages are sent: fence, prepare, park take 10-60 ms."""
+GONE = {"native": 0.120, "openclaw": 2.5}
+"""Seconds after it began until which the other half are: then the gateway has ended."""
+KILL = {"native": 0.08, "openclaw": 2.0}
+"""Seconds after a message within which the gateway is killed: it takes the message, has its turn, or is starting still."""
 
 
 async def sleep_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str, Any]:
@@ -39,7 +44,7 @@ async def sleep_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str,
     outcomes: Counter[str] = Counter()
     wrong: list[str] = []
     for number in range(rounds):
-        offset = dice.uniform(-EARLY, LATE)
+        offset = dice.uniform(-EARLY, dice.choice((CONVERSATION, GONE[machine.runtime])))
         await talker.drain(QUIET + EARLY + 0.1)  # so that the last round's request is not what keeps it awake
 
         async def suspend(before: float = max(0.0, -offset)) -> str:
@@ -78,7 +83,7 @@ async def kill_rounds(machine: OneMachine, rounds: int, seed: int) -> dict[str, 
     kills = 0
     for number in range(rounds):
 
-        async def kill(after: float = dice.uniform(0.0, 0.08)) -> int:
+        async def kill(after: float = dice.uniform(0.0, KILL[machine.runtime])) -> int:
             await asyncio.sleep(after)
             pid = machine.pid("anna")
             if pid is None:
