@@ -18,6 +18,7 @@ from websockets.frames import Close, Frame, Opcode
 from ..fleet import GatewayAddress, TenantRecord
 from ..live import Connection, restarting
 from ..park.fenced import Fenced as FencedConnection
+from ..park.fenced import probe
 from . import answers
 from .control import ControlFailed, controlling
 
@@ -281,7 +282,7 @@ class Suspends:
             [one for one in self._router.live.of(key) if one.pair is not None and not one.pair.ending]
         )
         busy = None if ended else "a message is on its way"
-        if busy is None and not all(await asyncio.gather(*(one.probe() for one in fence.connections.values()))):
+        if busy is None and not await probe(fence.connections.values()):
             busy = "the gateway does not answer"
         return busy or self._busy(key)
 
@@ -307,7 +308,7 @@ class Suspends:
     async def _park_one(self, connection: Connection, fenced: FencedConnection) -> bool:
         await fenced.finish()
         if not fenced.parkable or connection.revoked:
-            await fenced.close()
+            fenced.close()
             connection.gone()
             return False
         client = fenced.take_client(_GOODBYE.serialize(mask=True))
