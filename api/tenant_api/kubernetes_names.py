@@ -12,6 +12,8 @@ TEMPLATES: Final = "tenanttemplates"
 
 TENANT_LABEL: Final = f"{GROUP}/tenant"
 """Label with the tenant's name, on its Deployment, claim, Secret and pods."""
+TEMPLATE_LABEL: Final = f"{GROUP}/template"
+"""Label with the template's name, on pods and on what is open to these alone. A name is 63 characters at most, as a label is."""
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
 MANAGED_BY: Final = "openclaw-tenancy"

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from tenant_api.config.paths import parse_path
 from tenant_api.durations import DurationSeconds
+from tenant_api.egress import EgressText
 from tenant_api.metadata import ObjectMeta
 from tenant_api.names import MAX_LABEL, DnsLabel, EnvName, LabelKey, LabelValue
 from tenant_api.quantities import ByteSize, Quantity
@@ -245,6 +246,8 @@ class TenantTemplateSpec(ApiModel):
     """RuntimeClass of the tenants' pods, e.g. that of gVisor or Kata."""
     priority_class_name: DnsLabel | None = None
     """PriorityClass of the tenants' pods."""
+    egress: Annotated[list[EgressText], Field(max_length=64)] = Field(default_factory=list)
+    """Where the gateways may go besides public HTTPS, DNS and what the operator allows: network:port, e.g. 10.1.2.0/24:8080."""
     idle: TemplateIdle = TemplateIdle()
     """When a tenant counts as idle."""
     limits: Limits = Limits()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tenant_api.config import ConfigError, GatewaySettings
 from tenant_api.config.render import render_config
+from tenant_api.egress import parse_egress
 from tenant_api.identity import identity_secret, identity_user
 from tenant_api.quantities import parse_quantity
 
@@ -273,7 +274,11 @@ class Starter:
         )
         others = {other for name, other in self.ports.items() if name != found.tenant.name}
         connect = policy.connect_ports(
-            config, found.template.metadata.annotations, env, self.settings.forbidden_ports | others
+            config,
+            found.template.metadata.annotations,
+            env,
+            self.settings.forbidden_ports | others,
+            map(parse_egress, found.template.spec.egress),
         )
         return policy.confine(
             view,

@@ -112,7 +112,7 @@ class Feed:
                 if old is None or old.tokens != record.tokens or old.deleted != record.deleted:
                     self._rivals(record, old)
                 if old is None or old.template != record.template:
-                    queue.add_after(template_key(record.namespace, record.template), FOLLOWERS_PAUSE)
+                    self._follows(record, old)
             case TemplateRecord():
                 key = template_key(record.namespace, record.name)
                 queue.add(key)
@@ -132,9 +132,22 @@ class Feed:
             return
         if record.tenant:
             queue.add(tenant_key(*record.key), urgent=isinstance(record, PodRecord))
+        if isinstance(record, PodRecord) and record.template:
+            made_from = template_key(record.namespace, record.template)
+            if not self._world.cache.used(made_from.object):
+                queue.add(made_from)
         if isinstance(record, TenantRecord):
             self._rivals(record, None)
             queue.add_after(template_key(record.namespace, record.template), FOLLOWERS_PAUSE)
+
+    def _follows(self, record: TenantRecord, before: TenantRecord | None) -> None:
+        """Have templates looked at again that have a tenant more or less."""
+        queue, template = self._world.queue, template_key(record.namespace, record.template)
+        if self._world.cache.follower_count(template.object) == 1:
+            queue.add(template)  # the first one: what it opens must be open before a gateway starts
+        queue.add_after(template, FOLLOWERS_PAUSE)
+        if before is not None:
+            queue.add_after(template_key(before.namespace, before.template), FOLLOWERS_PAUSE)
 
     def _rivals(self, record: TenantRecord, before: TenantRecord | None) -> None:
         """Have those looked at again who claim the same tokens: one of them may have to give way, or no longer."""

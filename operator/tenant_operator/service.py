@@ -21,6 +21,7 @@ from .metrics import Metrics
 from .queue import WorkQueue
 from .reconcile.children import Children
 from .reconcile.namespace import NamespaceReconciler
+from .reconcile.policies import Policies
 from .reconcile.template import TemplateReconciler
 from .reconcile.tenant import TenantReconciler
 from .reconcile.volume import Volumes
@@ -49,13 +50,14 @@ class Operator:
         self.health = HealthServer(self.world, self.feed, self.leadership)
         timers = Timers()
         children = Children(self.world)
+        policies = Policies(api, self.world.cache, self.world.templates, settings.traffic)
         self._idle = IdleLoop(self.world, children, timers)
         self._workers = Workers(
             self.world,
             {
                 "tenant": TenantReconciler(self.world, children, Volumes(self.world), timers).reconcile,
-                "template": TemplateReconciler(self.world).reconcile,
-                "namespace": NamespaceReconciler(self.world).reconcile,
+                "template": TemplateReconciler(self.world, policies).reconcile,
+                "namespace": NamespaceReconciler(self.world, policies).reconcile,
             },
         )
 
@@ -105,6 +107,7 @@ class Operator:
     async def _list(self) -> None:
         while True:
             try:
+                self.world.templates.apiserver = await self.world.api.addresses()
                 await self.feed.list_all()
                 return
             except ApiError as error:

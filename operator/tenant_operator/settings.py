@@ -11,7 +11,7 @@ stands for all its addresses | none: nobody is put to sleep |
 | OPENCLAW_TENANCY_ROUTER_NETWORKS | networks that routers dial from, comma separated | private networks |
 | OPENCLAW_TENANCY_ROUTER_NAMESPACE | namespace of the router's pods, for the NetworkPolicies | the operator's own |
 | OPENCLAW_TENANCY_ROUTER_LABELS | labels of the router's pods, `key=value`, comma separated | `ROUTER_LABELS` below |
-| OPENCLAW_TENANCY_EGRESS | where gateways may go besides public HTTPS: CIDR:port, comma separated | none |
+| OPENCLAW_TENANCY_EGRESS | where all gateways may go besides public HTTPS: CIDR:port, comma separated | none |
 | OPENCLAW_TENANCY_DNS_NAMESPACE | namespace of the cluster's DNS | kube-system |
 | OPENCLAW_TENANCY_LEASE_NAMESPACE | namespace of the Lease by which one operator leads | the operator's own |
 | OPENCLAW_TENANCY_IDENTITY | name of this replica in the Lease | host name and a random part |
@@ -30,9 +30,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tenant_api.variables import PREFIX, SettingsError, Variables, network
+from tenant_api.egress import Egress, NoEgress, parse_egress
+from tenant_api.variables import PREFIX, SettingsError, Variables
 
-from .objects.network_policy import Egress, Traffic
+from .objects.network_policy import Traffic
 from .objects.secret import GatewayDoor
 
 HEALTH_PORT: Final = 18791
@@ -118,10 +119,10 @@ def _labels(variables: Variables) -> list[tuple[str, str]]:
 
 
 def _egress(text: str) -> Egress:
-    address, _, port = text.rpartition(":")
-    if not address or not port.isdigit() or not 0 < int(port) < 65536:
-        raise SettingsError(f"{PREFIX}EGRESS has {text!r}: write network:port, e.g. 10.1.2.0/24:8080")
-    return Egress(str(network(address, "EGRESS")), int(port))
+    try:
+        return parse_egress(text)
+    except NoEgress as error:
+        raise SettingsError(f"{PREFIX}EGRESS has {text!r}, which {error}") from None
 
 
 def _address(text: str, name: str, default_port: int) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tenant_api.egress import Egress
 from tenant_api.template import EnvSource, EnvVar, KeyRef
 from tenant_local import environment, exits, logfile
 from tenant_local.backoff import FIRST, LONGEST, STABLE, Backoff
@@ -107,6 +108,9 @@ def test_connect_ports() -> None:
     forbidden = frozenset({18789, 18790})
     ports = policy.connect_ports(config, annotations, {"HTTPS_PROXY": "http://p:3128"}, forbidden)
     assert ports == (22, 53, 80, 443, 3128, 5432, 7001, 18900)
+    # Of a template's egress only the ports count, and no address opens what is forbidden.
+    egress = [Egress("10.1.2.0/24", 8080), Egress("10.0.0.0/8", 18789)]
+    assert policy.connect_ports({}, {}, {}, forbidden, egress) == (53, 80, 443, 8080)
     for wrong in ("http", "0", "70000", "-1", "²"):
         with pytest.raises(policy.PolicyError, match="is no port"):
             policy.connect_ports({}, {policy.CONNECT_ANNOTATION: wrong}, {}, forbidden)

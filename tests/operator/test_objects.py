@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tenant_api.egress import Egress
 from tenant_api.identity import identity_secret, identity_user
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
@@ -18,9 +19,9 @@ from tenant_operator.objects.marks import APPLIED, digest, stamp, stamped
 from tenant_operator.objects.network_policy import (
     PRIVATE_V4,
     PRIVATE_V6,
-    Egress,
     Traffic,
     build_network_policy,
+    build_template_policy,
 )
 from tenant_operator.objects.prebind import build_prebind
 from tenant_operator.objects.secret import GatewayDoor, build_secret, template_mark, tenant_mark
@@ -105,7 +106,7 @@ def test_deployment() -> None:
             "selector": {"matchLabels": LABELS},
             "template": {
                 "metadata": {
-                    "labels": LABELS,
+                    "labels": {**LABELS, "openclaw-tenancy.dev/template": "standard"},
                     "annotations": {"kubectl.kubernetes.io/default-container": "gateway"},
                 },
                 "spec": {
@@ -325,6 +326,51 @@ def test_network_policy() -> None:
             },
             {"to": [{"ipBlock": {"cidr": "10.1.2.0/24"}}], "ports": [{"protocol": "TCP", "port": 8080}]},
         ],
+    }
+
+
+@pytest.mark.parametrize("name", ["standard", "t" * 63])
+def test_template_policy(name: str) -> None:
+    made = build_template_policy(
+        TenantTemplate.model_validate(
+            {
+                "metadata": {"name": name, "uid": "uid-2"},
+                "spec": {"version": "3", "egress": ["10.1.2.0/24:8080", "fd12:3456::/48:5432"]},
+            }
+        )
+    )
+    assert unstamped(made) == {
+        "metadata": {
+            "name": f"openclaw-gateways-{name}",
+            "labels": {
+                "app.kubernetes.io/managed-by": "openclaw-tenancy",
+                "app.kubernetes.io/component": "gateway-namespace",
+                "openclaw-tenancy.dev/template": name,
+            },
+            "ownerReferences": [
+                {
+                    "apiVersion": "openclaw-tenancy.dev/v1alpha1",
+                    "kind": "TenantTemplate",
+                    "name": name,
+                    "uid": "uid-2",
+                    "controller": True,
+                }
+            ],
+        },
+        "spec": {
+            "podSelector": {
+                "matchLabels": {
+                    "app.kubernetes.io/managed-by": "openclaw-tenancy",
+                    "app.kubernetes.io/component": "gateway",
+                    "openclaw-tenancy.dev/template": name,
+                }
+            },
+            "policyTypes": ["Egress"],
+            "egress": [
+                {"to": [{"ipBlock": {"cidr": "10.1.2.0/24"}}], "ports": [{"protocol": "TCP", "port": 8080}]},
+                {"to": [{"ipBlock": {"cidr": "fd12:3456::/48"}}], "ports": [{"protocol": "TCP", "port": 5432}]},
+            ],
+        },
     }
 
 

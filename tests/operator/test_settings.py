@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tenant_api.egress import Egress
 from tenant_api.variables import PREFIX, SettingsError
-from tenant_operator.objects.network_policy import Egress
 from tenant_operator.settings import read_settings
 
 
@@ -59,6 +59,7 @@ def test_everything_said(environ: dict[str, str]) -> None:
         ("ROUTER_LABELS", "router"),
         ("EGRESS", "10.0.0.0/8"),
         ("EGRESS", "10.0.0.0/8:0"),
+        ("EGRESS", "169.254.169.254/32:80"),
         ("POLL", "5"),
         ("WORKERS", "0"),
         ("LOG_LEVEL", "LOUD"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from tenant_api import durations, names, quantities
+from tenant_api import durations, egress, names, quantities
 from tenant_api.schema import cel
 
 _LABEL: Final = (
@@ -24,6 +24,7 @@ MESSAGES: Final[dict[str, str]] = {
     names.USER_ID: "is no user id: write letters, digits and any of . _ @ | : + = / -, a letter or digit first",
     durations.PATTERN: "is no duration: write a number with its unit, e.g. 15m, 90s or 1h30m",
     quantities.PATTERN: _QUANTITY,
+    egress.PATTERN: f"{egress.NOTATION}: {egress.HINT}",
     r"^[0-9a-f]{64}$": (
         "is no SHA-256: write the 64 lower-case hex digits of the token's hash, never the token itself;"
         " `openclaw-tenancy token new NAME` makes both, or `printf %s TOKEN | sha256sum`"

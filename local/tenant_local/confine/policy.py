@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tenant_api.egress import Egress
+
 ALWAYS_CONNECT = (53, 80, 443)
 """TCP ports that agents may always connect to: DNS and the web."""
 CONNECT_ANNOTATION = "openclaw-tenancy.dev/connect-ports"
@@ -104,12 +106,16 @@ def confine(
 
 
 def connect_ports(
-    config: Mapping[str, Any], annotations: Mapping[str, str], env: Mapping[str, str], forbidden: frozenset[int]
+    config: Mapping[str, Any],
+    annotations: Mapping[str, str],
+    env: Mapping[str, str],
+    forbidden: frozenset[int],
+    egress: Iterable[Egress] = (),
 ) -> tuple[int, ...]:
     """Return the TCP ports that a gateway may connect to.
 
-    That is DNS and the web, wherever its config has a `baseUrl` or a proxy, and what the template's annotation adds.
-    A forbidden port is left out, whoever names it.
+    That is DNS and the web, wherever its config has a `baseUrl` or a proxy, and what the template adds by its annotation or
+    its egress, of which only the ports count: Landlock knows no addresses. A forbidden port is left out, whoever names it.
 
     Raises
     ------
@@ -129,6 +135,7 @@ def connect_ports(
         if not (word.isascii() and word.isdigit() and 0 < int(word) < 65536):
             raise PolicyError(f'annotation {CONNECT_ANNOTATION}: {word!r} is no port; write e.g. "22, 5432"')
         ports.add(int(word))
+    ports.update(one.port for one in egress)
     return tuple(sorted(ports - forbidden))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -33,6 +35,7 @@ class Page(NamedTuple):
     """Resource version of the whole list."""
 
 
+_VERSIONS: Final = Resource("", "", "versions", "APIVersions")
 _ERRORS: Final = {404: NotFound, 409: Conflict, 410: Expired}
 
 
@@ -131,6 +134,19 @@ class ApiClient:
                 return
             params["continue"] = following
 
+    async def addresses(self) -> frozenset[tuple[str, int]]:
+        """Return addresses and ports of the API server: the one that we call, and what it says of itself (`GET /api`).
+
+        One of several servers behind a load balancer says only its own; names are left out.
+        """
+        url = urlsplit(self._access.server)
+        found = {(url.hostname or "", url.port or 443)}
+        answer = await self._call("get", "GET", _VERSIONS, "/api")
+        for one in answer.get("serverAddressByClientCIDRs") or []:
+            host, _, port = str(one.get("serverAddress") or "").rpartition(":")
+            found.add((host.removeprefix("[").removesuffix("]"), int(port) if port.isdigit() else 443))
+        return frozenset((host, port) for host, port in found if _is_address(host))
+
     async def close(self) -> None:
         """Close all connections."""
         if self._session is not None:
@@ -180,6 +196,14 @@ class ApiClient:
             method, url, params=params, data=data, headers=headers, allow_redirects=False
         ) as answer:
             return answer.status, answer.headers, await answer.read()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _error(code: int, headers: Mapping[str, str], text: bytes) -> ApiError:

@@ -162,6 +162,16 @@ class Cache:
         """Return the tenants of a template."""
         return sorted(self._followers.get(template, ()))
 
+    def follower_count(self, template: Name) -> int:
+        """Return how many tenants a template has."""
+        return len(self._followers.get(template, ()))
+
+    def used(self, template: Name) -> bool:
+        """Tell whether a template has tenants, or pods that were made from it and still run."""
+        return self.follower_count(template) > 0 or any(
+            (pod.namespace, pod.template) == template for pod in self._pods.records.values()
+        )
+
     def rivals(self, tenant: TenantRecord) -> Iterator[tuple[bytes, TenantRecord]]:
         """Yield (token digest, its keeper) for tokens of a tenant that an older tenant keeps."""
         for digest in tenant.tokens:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, GROUP, TENANT_LABEL
+from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, GROUP, TEMPLATE_LABEL, TENANT_LABEL
 
 from ..apiserver.resources import Json
 from ..objects.claim import BoundFacts
@@ -123,6 +123,7 @@ def pod_record(body: Json) -> PodRecord:
         ready_since=seconds(ready.get("lastTransitionTime")),
         trouble=_trouble(status),
         cpu_limit=_cpu_limit(body.get("spec") or {}),
+        template=(metadata.get("labels") or {}).get(TEMPLATE_LABEL, ""),
     )
 
 

@@ -112,6 +112,8 @@ class PodRecord(Record):
     """Reason and message of what keeps it from running."""
     cpu_limit: str = ""
     """Of its container `gateway`."""
+    template: str = ""
+    """Name of the template that it was made from, by its label."""
 
 
 @dataclass(slots=True)

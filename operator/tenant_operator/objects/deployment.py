@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tenant_api.kubernetes_names import GATEWAY, child_name, gateway_labels
+from tenant_api.kubernetes_names import GATEWAY, TEMPLATE_LABEL, child_name, gateway_labels
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
 
@@ -27,7 +27,8 @@ def build_deployment(tenant: Tenant, template: TenantTemplate, image: str) -> Js
                 "selector": {"matchLabels": gateway_labels(tenant.name)},
                 "template": {
                     "metadata": {
-                        "labels": gateway_labels(tenant.name),
+                        # The template's whether it opens anything now or not: what it opens later reaches pods that run.
+                        "labels": {**gateway_labels(tenant.name), TEMPLATE_LABEL: template.name},
                         "annotations": {DEFAULT_CONTAINER: GATEWAY},
                     },
                     "spec": pod_spec(tenant, template, image),

@@ -1,7 +1,7 @@
-"""The NetworkPolicy of a namespace of tenants: only the router comes in; out goes what a model provider needs.
+"""The NetworkPolicies of a namespace of tenants: only the router comes in; out goes what a model provider needs.
 
 Never to other tenants, to the API server or to the cloud's metadata addresses: these are private or link-local, and no
-private address is open unless it is named.
+private address is open unless it is named, by the operator's setting for all or by a template for its own tenants.
 """
 
 from __future__ import annotations
@@ -9,7 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, GATEWAY_PORT, MANAGED_BY, MANAGED_BY_LABEL
+from tenant_api.egress import Egress, parse_egress
+from tenant_api.kubernetes_names import (
+    COMPONENT_LABEL,
+    GATEWAY,
+    GATEWAY_PORT,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    TEMPLATE_LABEL,
+)
+from tenant_api.schema import API_VERSION
+from tenant_api.template import TenantTemplate
 
 from ..apiserver.resources import Json
 from .marks import stamped
@@ -35,15 +45,6 @@ PRIVATE_V4: Final = (
 )
 """Addresses that are nobody's on the internet (RFC 6890): pods, Services, nodes and metadata services have such ones."""
 PRIVATE_V6: Final = ("fc00::/7", "fe80::/10", "ff00::/8")
-
-
-@dataclass(frozen=True, slots=True)
-class Egress:
-    """A destination that gateways may reach besides public HTTPS."""
-
-    network: str
-    """In CIDR notation."""
-    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,55 @@ def build_network_policy(traffic: Traffic) -> Json:
                         ],
                         "ports": [_port(443)],
                     },
-                    *(
-                        {"to": [{"ipBlock": {"cidr": one.network}}], "ports": [_port(one.port)]}
-                        for one in traffic.extra
-                    ),
+                    *map(_open, traffic.extra),
                 ],
             },
         }
     )
+
+
+def template_policy_name(template: str) -> str:
+    """Return the name of the policy of a template's tenants. May pass 63 characters, which this kind allows."""
+    return f"{GATEWAY_POLICY}-{template}"
+
+
+def build_template_policy(template: TenantTemplate) -> Json:
+    """Return the policy that opens to a template's tenants what the template names, stamped.
+
+    Policies add up, so it says only what is open besides. The label by which it finds pods is on them from their start,
+    so it holds for pods that run. It goes with its template.
+    """
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": "TenantTemplate",
+        "name": template.name,
+        "uid": template.metadata.uid,
+        "controller": True,
+    }
+    return stamped(
+        {
+            "metadata": {
+                "name": template_policy_name(template.name),
+                "labels": {**namespace_labels(), TEMPLATE_LABEL: template.name},
+                "ownerReferences": [owner],
+            },
+            "spec": {
+                "podSelector": {
+                    "matchLabels": {
+                        MANAGED_BY_LABEL: MANAGED_BY,
+                        COMPONENT_LABEL: GATEWAY,
+                        TEMPLATE_LABEL: template.name,
+                    }
+                },
+                "policyTypes": ["Egress"],
+                "egress": [_open(parse_egress(text)) for text in template.spec.egress],
+            },
+        }
+    )
+
+
+def _open(one: Egress) -> Json:
+    return {"to": [{"ipBlock": {"cidr": one.network}}], "ports": [_port(one.port)]}
 
 
 def _port(port: int, protocol: str = "TCP") -> Json:

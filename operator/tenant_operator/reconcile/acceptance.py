@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from tenant_api.config.errors import ConfigError
 from tenant_api.config.render import check_template
+from tenant_api.egress import parse_egress
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
 from tenant_api.validation import findings
@@ -52,6 +53,8 @@ class Templates:
     """Templates as models, parsed once per generation, and the configs that they had."""
 
     def __init__(self) -> None:
+        self.apiserver: frozenset[tuple[str, int]] = frozenset()
+        """Addresses and ports of the API server, as far as they are known: no template opens them. Set before the first use."""
         self._parsed: dict[tuple[str, str], _Parsed] = {}
         self._past: dict[tuple[str, str], dict[str, TenantTemplate]] = {}
 
@@ -60,7 +63,9 @@ class Templates:
         name = (record.namespace, record.name)
         known = self._parsed.get(name)
         if known is None or (known.uid, known.generation) != (record.uid, record.generation):
-            known = self._parsed[name] = _Parsed(record.uid, record.generation, parse_template(record.source))
+            known = self._parsed[name] = _Parsed(
+                record.uid, record.generation, parse_template(record.source, self.apiserver)
+            )
             if isinstance(known.outcome, TenantTemplate):
                 past = self._past.setdefault(name, {})
                 past[template_mark(known.outcome)] = known.outcome
@@ -127,8 +132,14 @@ def _template(record: TenantRecord, tenant: Tenant, cache: Cache, templates: Tem
     return template
 
 
-def parse_template(source: bytes) -> TenantTemplate | Refused:
-    """Return a TenantTemplate from its JSON, or what is wrong with it, its config included."""
+def parse_template(source: bytes, apiserver: frozenset[tuple[str, int]] = frozenset()) -> TenantTemplate | Refused:
+    """Return a TenantTemplate from its JSON, or what is wrong with it, its config included.
+
+    Parameters
+    ----------
+    apiserver
+        Addresses and ports that its tenants may not reach.
+    """
     parsed = _parse(source, TenantTemplate)
     if isinstance(parsed, Refused):
         return parsed
@@ -143,6 +154,14 @@ def parse_template(source: bytes) -> TenantTemplate | Refused:
             "VolumeSourceInvalid",
             "spec.volume.source.path is for one machine only: name a persistentVolumeClaim or volumeSnapshot here",
         )
+    for index, text in enumerate(parsed.spec.egress):
+        for host, port in sorted(apiserver):
+            if parse_egress(text).holds(host, port):
+                return Refused(
+                    "EgressRefused",
+                    f"spec.egress[{index}]: {text} opens the API server at {host} port {port}, which no tenant may reach: "
+                    "name the network of the server that is meant, and no more",
+                )
     return parsed
 
 

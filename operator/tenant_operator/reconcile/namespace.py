@@ -1,17 +1,17 @@
-"""Reconciles what a namespace of tenants has once: the gateways' ServiceAccount and NetworkPolicy."""
+"""Reconciles what a namespace of tenants has once: the gateways' ServiceAccount, and its NetworkPolicies."""
 
 from __future__ import annotations
 
 import random
 
 from ..apiserver.errors import NotFound
-from ..apiserver.resources import NETWORK_POLICY, SERVICE_ACCOUNT, Json, Resource
+from ..apiserver.resources import SERVICE_ACCOUNT, Json
 from ..cache.essence import says
 from ..keys import Key
 from ..objects.marks import APPLIED, stamp
-from ..objects.network_policy import build_network_policy
 from ..objects.service_account import build_service_account
 from ..world import World
+from .policies import Policies
 
 LOOK_AGAIN = 900.0
 """Seconds between two looks: nobody watches these, and whoever may change them is an administrator."""
@@ -20,8 +20,9 @@ LOOK_AGAIN = 900.0
 class NamespaceReconciler:
     """All namespaces of tenants."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, policies: Policies) -> None:
         self._world = world
+        self._policies = policies
 
     async def reconcile(self, key: Key) -> None:
         """Make one namespace as it should be.
@@ -31,15 +32,15 @@ class NamespaceReconciler:
         ApiError
             It could not be done.
         """
-        await self._ensure(SERVICE_ACCOUNT, key.namespace, build_service_account())
-        await self._ensure(NETWORK_POLICY, key.namespace, build_network_policy(self._world.settings.traffic))
+        await self._account(key.namespace, build_service_account())
+        await self._policies.ensure(key.namespace)
         self._world.queue.add_after(key, LOOK_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
-    async def _ensure(self, resource: Resource, namespace: str, wanted: Json) -> None:
+    async def _account(self, namespace: str, wanted: Json) -> None:
         try:
-            live = await self._world.api.get(resource, namespace, wanted["metadata"]["name"])
+            live = await self._world.api.get(SERVICE_ACCOUNT, namespace, wanted["metadata"]["name"])
         except NotFound:
             live = {}
         applied = (live.get("metadata", {}).get("annotations") or {}).get(APPLIED)
         if applied != stamp(wanted) or not says(live, wanted):
-            await self._world.api.apply(resource, namespace, wanted)
+            await self._world.api.apply(SERVICE_ACCOUNT, namespace, wanted)

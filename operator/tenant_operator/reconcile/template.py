@@ -14,11 +14,12 @@ from tenant_api.template import TenantTemplate
 from ..apiserver.errors import NotFound
 from ..apiserver.resources import CLAIM, SNAPSHOT, TEMPLATE
 from ..cache.records import TemplateRecord
-from ..keys import Key, tenant_key
+from ..keys import Key, namespace_key, tenant_key
 from ..objects.marks import TEMPLATE_VERSION
 from ..world import World
 from .acceptance import Refused
 from .conditions import Statement, condition, conditions
+from .policies import Policies
 
 SOURCE_AGAIN = 60.0
 """Seconds until a source that is not there is looked for again: nobody tells us of claims that are not a tenant's."""
@@ -27,8 +28,9 @@ SOURCE_AGAIN = 60.0
 class TemplateReconciler:
     """All templates."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, policies: Policies) -> None:
         self._world = world
+        self._policies = policies
 
     async def reconcile(self, key: Key) -> None:
         """Say of one template what there is to say.
@@ -39,6 +41,8 @@ class TemplateReconciler:
             It could not be said.
         """
         record = self._world.cache.template(key.object)
+        if not self._policies.settled(*key.object):
+            self._world.queue.add(namespace_key(key.namespace), urgent=True)
         if record is None:
             self._world.templates.forget(*key.object)
             for name in self._world.cache.followers(key.object):
