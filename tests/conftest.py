@@ -19,7 +19,7 @@ from tenant_local.runtimes.openclaw_install import (
     installed,
 )
 
-pytest_plugins = ["cluster.fixtures"]
+pytest_plugins = ["browser.fixtures", "cluster.fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -126,6 +126,10 @@ class World:
         if one["pid"]:
             await eventually(lambda: not Path(f"/proc/{one['pid']}").exists(), 10, "its process has gone")
 
+    def watched(self, name: str) -> Watched:
+        """Return a tenant as `evening` looks at it."""
+        return Watched(self, name)
+
     async def _is_asleep(self, name: str) -> bool:
         return (await self.up.tenant(name))["state"] in ("asleep", "failed")
 
@@ -137,6 +141,23 @@ class World:
             return []
         holders = {pid: _parent(pid) for pid in pids() if _has_open(pid, lock)}
         return [pid for pid, parent in holders.items() if parent not in holders]
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A tenant of a world, from its admin port and from the processes of the machine."""
+
+    world: World
+    name: str
+
+    async def gone(self) -> bool:
+        return (await self.world.up.tenant(self.name))["state"] == "asleep" and not self.world.gateways(self.name)
+
+    async def wakes(self) -> int:
+        return int((await self.world.up.tenant(self.name))["wakes"])
+
+    async def reason(self) -> str:
+        return str((await self.world.up.tenant(self.name))["reason"])
 
 
 def pids() -> list[int]:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from apt import NotInstalled, install
-from browser.chromium import ChromiumMissing, Page, chromium, chromium_program
 from deadlines import eventually
 from e2e_world import World
 from openclaw_tenancy.demo.fakellm import FakeLLM
@@ -19,28 +16,6 @@ from openclaw_tenancy.demo.machine import Machine, command
 from openclaw_tenancy.running import running
 from ports import free_port
 from tenant_local.runtimes.openclaw_runtime import OpenClawRuntime
-
-
-@pytest.fixture(scope="session")
-def browser_program(request: pytest.FixtureRequest) -> str:
-    """Chromium, installed from Debian's packages when it is missing and we may."""
-    with contextlib.suppress(ChromiumMissing):
-        return chromium_program()
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        try:
-            asyncio.run(install("chromium", lambda line: terminal.write_line(f"\n  {line}")))
-        except NotInstalled as missing:
-            pytest.fail(f"{missing}\nOr leave these tests out with --ignore tests/browser", pytrace=False)
-    return chromium_program()
-
-
-@pytest.fixture
-async def page(browser_program: str, tmp_path: Path) -> AsyncIterator[Page]:
-    """A browser that has never been here."""
-    async with chromium(tmp_path / "profile") as page:
-        yield page
 
 
 @pytest.fixture

@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
 from browser.chromium import Page
 from browser.conftest import served
+from browser.control_ui import ARTIFACTS, COMPOSER, LOGIN, complaints, login, say, times
 from deadlines import eventually
 from e2e_world import World
 
 pytestmark = pytest.mark.openclaw
 
-ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 WAKE = 60.0
 """Seconds until the chat may be used; upstream's gateway takes a quarter of that here."""
-LOGIN = "pick('input[type=password]')"
-COMPOSER = "(() => { const one = pick('textarea'); return one && !one.disabled; })()"
 runtimes = pytest.mark.parametrize("runtime", ["native", "openclaw"])
-EXPECTED = re.compile(r"/api/users/[^/]+/avatar|/__openclaw__/workspace-icon/")
-"""What the page's console complains of with an untouched gateway too: pictures that are not there."""
-
-
 QUESTION = f"HOLD one two three {' '.join(f'word{number}' for number in range(60))} seven eight"
 """The stand-in model answers half of it and waits. Long, because a gateway passes on what comes in pieces of 150 ms."""
 NO_WEBSOCKET = "window.WebSocket = class extends EventTarget { send() {} close() {} };"
 """A WebSocket that never gets anywhere."""
 
 
-def times(words: str) -> str:
-    """JavaScript for how often the reader sees these words."""
-    return f"(seen(document.body).split({words!r}).length - 1)"
-
-
 def configured(page: Page) -> list[int]:
     """How its requests for its configuration were answered."""
     return [one["status"] for one in page.responses if one["url"].endswith("/control-ui-config.json")]
-
-
-def complaints(page: Page) -> list[str]:
-    """Errors of the page: policy violations, failed requests, exceptions."""
-    return [line for line in page.console if line.startswith(("error", "exception")) and not EXPECTED.search(line)]
-
-
-async def login(page: Page, url: str, token: str) -> None:
-    """What a person does: open the page, paste the token, press Enter."""
-    await page.goto(f"{url}/")
-    await page.until(f"{LOGIN} && seen(document.body).includes('Connect')", 60)
-    await page.click("input[type=password]")
-    await page.type(token)
-    await page.press("Enter", 13)
-
-
-async def say(page: Page, text: str) -> None:
-    await page.click("textarea")
-    await page.type(text)
-    await page.press("Enter", 13)
 
 
 async def test_page_loads_and_nobody_wakes(page: Page, world: World) -> None:

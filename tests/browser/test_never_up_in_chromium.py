@@ -6,7 +6,7 @@ import pytest
 
 from browser.chromium import Page
 from browser.conftest import served
-from browser.test_control_ui_in_chromium import ARTIFACTS, COMPOSER, login, times
+from browser.control_ui import ARTIFACTS, COMPOSER, login, times
 from deadlines import eventually
 from e2e_world import World
 from frozen import frozen

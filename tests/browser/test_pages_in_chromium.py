@@ -10,7 +10,7 @@ import pytest
 
 from browser.chromium import Page
 from browser.conftest import served
-from browser.test_control_ui_in_chromium import ARTIFACTS, COMPOSER, complaints, login, say, times
+from browser.control_ui import ARTIFACTS, COMPOSER, complaints, login, say, times
 from e2e_world import World
 
 pytestmark = pytest.mark.openclaw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import subprocess
@@ -208,13 +209,37 @@ class Release:
         return GatewayClient(self.url, self.tokens[name], **{"deadline": WAKE_SECONDS, **options})
 
 
-MakeCli = Callable[[str], ClusterCli]
+@dataclass(frozen=True)
+class Watched:
+    """A tenant as `evening` looks at it: from its status and its pods."""
+
+    release: Release
+    name: str
+
+    async def gone(self) -> bool:
+        return await asyncio.to_thread(
+            lambda: self._status().get("phase") == "Asleep" and not self.release.pods(self.name)
+        )
+
+    async def wakes(self) -> int:
+        return int((await asyncio.to_thread(self._status))["usage"]["wakes"])
+
+    async def reason(self) -> str:
+        return str((await asyncio.to_thread(self.release.condition, self.name, "Idle"))["message"])
+
+    def _status(self) -> dict[str, Any]:
+        status = self.release.get("tenant", self.name).get("status", {})
+        assert isinstance(status, dict)
+        return status
+
+
+MakeCli = Callable[..., ClusterCli]
 
 
 def cli_maker(release: Release, runtime: OpenClawRuntime, home: Path) -> MakeCli:
-    """Makes fresh installations of upstream's client, each with one tenant's token."""
+    """Makes fresh installations of upstream's client, each with one tenant's token; `url`: not that of the release."""
 
-    def make(name: str) -> ClusterCli:
-        return ClusterCli(runtime, home / secrets.token_hex(4), release.url, release.tokens[name])
+    def make(name: str, url: str | None = None) -> ClusterCli:
+        return ClusterCli(runtime, home / secrets.token_hex(4), url or release.url, release.tokens[name])
 
     return make
