@@ -74,8 +74,9 @@ async def test_a_tenant_is_provisioned_and_woken(
         "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "1s",
     }
     logs = tmp_path / "operator.log", tmp_path / "router.log"
+    standard = {"apiVersion": GROUP, "kind": "TenantTemplate", "metadata": {"name": "standard"}}
     kubectl.apply(
-        {"apiVersion": GROUP, "kind": "TenantTemplate", "metadata": {"name": "standard"}, "spec": {"version": "1"}},
+        {**standard, "spec": {"version": "1", "egress": ["10.1.2.0/24:8080"]}},
         {
             "apiVersion": GROUP,
             "kind": "Tenant",
@@ -105,6 +106,14 @@ async def test_a_tenant_is_provisioned_and_woken(
         ):
             assert child in children
         assert "networkpolicy.networking.k8s.io/openclaw-gateways" in children
+
+        def policies() -> list[str]:
+            return [one["metadata"]["name"] for one in kubectl.get("networkpolicy", "-n", tenants)["items"]]
+
+        own = "openclaw-gateways-standard"
+        await eventually(lambda: own in policies(), START_TIMEOUT, "the template's policy")
+        kubectl.apply({**standard, "spec": {"version": "1"}}, namespace=tenants)
+        await eventually(lambda: own not in policies(), START_TIMEOUT, "the template's policy gone")
 
         async def woken() -> bool:
             _, writer = await asyncio.open_connection("127.0.0.1", port)

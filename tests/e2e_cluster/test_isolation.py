@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 import pytest_asyncio
 
 from cluster.fixtures import Cluster, make_namespace
 from cluster.layout import API_SERVICE_IP, NODE_IP
-from cluster.packets import FILES, PROBE, SERVE, Target, Verdict, from_host, from_pod
+from cluster.packets import FILES, PROBE, SERVE, TCP_PORTS, Target, Verdict, from_host, from_pod
 from cluster.pods import pod
 from deadlines import eventually
 from e2e_cluster import model
@@ -82,6 +82,49 @@ async def test_a_stranger_of_the_tenants_own_namespace_is_kept_out(
     finally:
         node_cluster.kubectl("delete", "pod/stranger", "configmap/files", "-n", release.tenants)
         node_cluster.kubectl("delete", "namespace", elsewhere, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def store(node_cluster: Cluster) -> Iterator[str]:
+    """Address of a server in the cluster that the operator's setting opens to nobody."""
+    assert node_cluster.provider
+    namespace = make_namespace(node_cluster)
+    files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "files"}, "data": FILES}
+    node_cluster.kubectl.apply(
+        files, pod("store", node_cluster.provider.python_image, SERVE, config_map="files"), namespace=namespace
+    )
+    node_cluster.kubectl.wait("condition=Ready", "pod/store", "-n", namespace)
+    yield str(node_cluster.kubectl.get("pod", "store", "-n", namespace)["status"]["podIP"])
+    node_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_template_opens_to_its_own_tenants_while_they_run(
+    release: Release, awake: dict[str, str], model_address: str, store: str
+) -> None:
+    def opens(*egress: str) -> None:
+        config = model.config(model_address)
+        release.apply(release.template("opened", "native", config, "template", egress=list(egress)))
+
+    opens()
+    release.apply(release.tenant("ivy", "opened", power="AlwaysOn"))
+    try:
+        await release.provisioned("ivy")
+        async with release.client("ivy"):
+            pods = [one["metadata"]["uid"] for one in release.pods("ivy")]
+        named, other = (Target(store, port) for port in TCP_PORTS[:2])
+        ines = Target(awake["ines"], GATEWAY)
+        targets = [named, other, ines]
+        assert sees(release, "ivy", targets) == [CLOSED, CLOSED, CLOSED]
+        # Another tenant stays closed whatever a template says: only the router enters.
+        opens(f"{store}/32:{named.port}", f"{ines.host}/32:{GATEWAY}")
+        await eventually(lambda: sees(release, "ivy", targets) == [OPEN, CLOSED, CLOSED], SOON)
+        assert sees(release, "ines", [named, other]) == [CLOSED, CLOSED]
+        opens()
+        await eventually(lambda: sees(release, "ivy", targets) == [CLOSED, CLOSED, CLOSED], SOON)
+        assert [one["metadata"]["uid"] for one in release.pods("ivy")] == pods
+    finally:
+        release.cluster.kubectl("delete", "tenant/ivy", "tenanttemplate/opened", "-n", release.tenants)
 
 
 def router_addresses(release: Release) -> list[str]:

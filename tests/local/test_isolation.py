@@ -29,6 +29,8 @@ class Scene:
     ann: GatewayAddress
     bob: GatewayAddress
     admin: int
+    opened: int
+    """Port that the template's egress names."""
     path_socket: Path
     abstract: str
     operator: int
@@ -49,7 +51,6 @@ async def scene(request: pytest.FixtureRequest, machine: Machine) -> AsyncIterat
         pytest.skip(f"this kernel has Landlock ABI {landlock.abi()}, these tests need {ABI_SCOPE}")
     if confinement.namespaces and not confinement.new_user and os.geteuid() != 0:
         pytest.skip("namespaces without a user namespace are for root")
-    machine.template(env=[{"name": "SHARED", "value": "shared"}])
     for name in ("ann", "bob"):
         machine.tenant(name, credentials={"secretRef": {"name": f"{name}-keys"}})
         keys = {
@@ -61,6 +62,8 @@ async def scene(request: pytest.FixtureRequest, machine: Machine) -> AsyncIterat
         machine.write(f"{name}-keys.json", keys)
     with ExitStack() as stack:
         admin = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        opened = stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1]
+        machine.template(env=[{"name": "SHARED", "value": "shared"}], egress=[f"10.1.2.0/24:{opened}"])
         path_socket = machine.root / "docker.sock"
         by_path = stack.enter_context(socket.socket(socket.AF_UNIX))
         by_path.bind(str(path_socket))
@@ -74,7 +77,7 @@ async def scene(request: pytest.FixtureRequest, machine: Machine) -> AsyncIterat
             async with machine.fleet(confinement=confinement) as fleet:
                 ann, bob = await awake(fleet, "ann"), await awake(fleet, "bob")
                 port = admin.getsockname()[1]
-                yield Scene(machine, fleet, ann, bob, port, path_socket, abstract, sleeper.pid)
+                yield Scene(machine, fleet, ann, bob, port, opened, path_socket, abstract, sleeper.pid)
         finally:
             sleeper.kill()
             await sleeper.wait()
@@ -210,6 +213,10 @@ async def test_ports_of_others(scene: Scene) -> None:
         "import ctypes; c = ctypes.CDLL(None, use_errno=True); r = c.syscall(425, 8, 0); result = ctypes.get_errno()"
     )
     assert await evaluate(scene.ann, uring) == errno.ENOSYS
+
+
+async def test_port_of_the_templates_egress_is_open_whatever_the_address(scene: Scene) -> None:
+    assert await dial(scene, scene.opened)
 
 
 async def test_unix_sockets_of_others(scene: Scene) -> None:
