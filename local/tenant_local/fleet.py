@@ -11,6 +11,7 @@ from pathlib import Path
 from tenant_api.config import ConfigError
 from tenant_api.loaded import FileError
 from tenant_router.activity import Activity
+from tenant_router.expiries import tell_expired
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from tenant_router.suspend.control import ControlFailed
 from tenant_router.suspend.conversation import Suspends
@@ -135,6 +136,7 @@ class LocalFleet:
         for name in edit.added:
             self._add(name)
         self._own(watch(self._directory(), self.reload), "watch Tenant files")
+        self._own(tell_expired(self._registry.expired, self._revoked), "token expiry")
         self._own(self._keeper.run(), "keep gateways")
         self._own(self._starter.spares.fill(), "fill spares")
 

@@ -9,6 +9,7 @@ from tenant_api.load import load_directory
 from tenant_api.loaded import FileError, Loaded
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
+from tenant_router.expiries import Expiries
 from tenant_router.fleet import Limits, TenantRecord, TokenMatch
 
 
@@ -70,6 +71,7 @@ class Registry:
         self._loaded = Loaded()
         self._tokens: dict[bytes, TokenMatch] = {}
         self._resolved: dict[str, Resolved] = {}
+        self._expiries = Expiries()
 
     @property
     def loaded(self) -> Loaded:
@@ -94,6 +96,10 @@ class Registry:
             for token in found.tenant.spec.tokens:
                 expires = token.expires_at.timestamp() if token.expires_at is not None else None
                 tokens[bytes.fromhex(token.sha256)] = TokenMatch(record, token.name, expires)
+        for digest, match in tokens.items():
+            held = self._tokens.get(digest)
+            if held is None or held.expires_at != match.expires_at:
+                self._expiries.note(digest, match.expires_at)
         edit = self._compare(loaded, resolved, tokens)
         self._loaded, self._resolved, self._tokens = loaded, resolved, tokens
         return edit
@@ -112,7 +118,8 @@ class Registry:
         revoked: dict[str, frozenset[str]] = {}
         for digest, match in self._tokens.items():
             now = tokens.get(digest)
-            if now is None or now.tenant.key != match.tenant.key:
+            # Connections are known by the token's name, so a renamed one would escape its later revocation.
+            if now is None or (now.tenant.key, now.token_name) != (match.tenant.key, match.token_name):
                 revoked[match.tenant.key] = revoked.get(match.tenant.key, frozenset()) | {match.token_name}
         return Edit(
             added=frozenset(resolved.keys() - before.keys()),
@@ -128,6 +135,10 @@ class Registry:
     def find(self, digest: bytes) -> TokenMatch | None:
         """Return who has the token with this SHA-256 digest."""
         return self._tokens.get(digest)
+
+    def expired(self, now: float) -> list[tuple[str, frozenset[str]]]:
+        """Return the tokens whose time has come since the last call. `now`: seconds since the epoch."""
+        return self._expiries.due(now, self.find)
 
     def get(self, name: str) -> Resolved | None:
         """Return a tenant, if there is one."""

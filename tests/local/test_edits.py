@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from local_machine import Machine, alive, ask, awake, digest_of, token_of, until
@@ -45,6 +46,33 @@ async def test_revoked_token(machine: Machine) -> None:
         assert match is not None
         assert match.token_name == "laptop"
         assert fleet.awake("alice") == address, "its gateway goes on"
+
+
+async def test_a_renamed_token_is_another_one(machine: Machine) -> None:
+    machine.tenant("alice")
+    async with machine.fleet() as fleet:
+        machine.tenant("alice", tokens=[{"name": "telephone", "sha256": digest_of("alice").hex()}])
+        await until(
+            lambda: machine.revoked, "who came by the old name, by which alone it is known, is told to come anew"
+        )
+        assert machine.revoked == [("alice", frozenset({"phone"}))]
+        assert fleet.find(digest_of("alice")) is not None
+
+
+async def test_an_expired_token_is_told_within_a_second(machine: Machine) -> None:
+    def phone_until(at: datetime) -> None:
+        entry = {"name": "phone", "sha256": digest_of("alice").hex(), "expiresAt": at.isoformat()}
+        machine.tenant("alice", tokens=[entry, {"name": "laptop", "sha256": token_digest("oct_second").hex()}])
+
+    phone_until(datetime.now(UTC) + timedelta(hours=1))
+    async with machine.fleet() as fleet:
+        at = datetime.now(UTC) + timedelta(seconds=1.5)
+        phone_until(at)
+        await until(lambda: machine.revoked, "it is told")
+        late = (datetime.now(UTC) - at).total_seconds()
+        assert machine.revoked == [("alice", frozenset({"phone"}))]
+        assert 0.0 <= late < 1.0
+        assert fleet.find(token_digest("oct_second")) is not None
 
 
 async def test_overlay_reaches_the_running_gateway(machine: Machine) -> None:

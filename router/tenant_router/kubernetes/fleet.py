@@ -10,6 +10,7 @@ from typing import Any
 
 from tenant_api.identity import identity_secret, identity_user
 
+from ..expiries import tell_expired
 from ..fleet import GatewayAddress, TenantRecord, TokenMatch
 from .client import ApiServer
 from .metrics import FleetMetrics
@@ -24,8 +25,8 @@ from .watch import Watch
 
 log = logging.getLogger(__name__)
 
-EXPIRY_CHECK = 0.25
-"""Seconds between two looks for tokens that expired: their sockets must close within a second."""
+MEASURE = 0.25
+"""Seconds between two counts of what is watched, for the metrics."""
 PATIENCE = 3.0
 """Seconds for troubles that pass by themselves: a clone is bound, or a mount tried again, in a fraction of that."""
 LOOK = 0.5
@@ -78,7 +79,10 @@ class KubernetesFleet:
         """Begin to watch, and return once all first lists are in, however long the API server is away."""
         for watch in self.watches:
             self._own(watch.run(), f"watch {watch.plural} of {watch.namespace}")
-        self._own(self._look_after(), "token expiry")
+        self._own(
+            tell_expired(self.registry.expired, lambda key, tokens: self._revoke([(key, tokens)])), "token expiry"
+        )
+        self._own(self._measure(), "measure")
         await asyncio.gather(*(watch.listed.wait() for watch in self.watches))
         log.info("%d tenants, %d pods", len(self.registry), len(self.pods))
 
@@ -93,19 +97,15 @@ class KubernetesFleet:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _look_after(self) -> None:
+    async def _measure(self) -> None:
         while True:
-            await asyncio.sleep(EXPIRY_CHECK)
-            self._revoke(self.registry.expired(time.time()))
-            self._measure()
-
-    def _measure(self) -> None:
-        for plural in {watch.plural for watch in self.watches}:
-            ours = [watch for watch in self.watches if watch.plural == plural]
-            self.metrics.watches.labels(plural).set(sum(watch.problem is None for watch in ours))
-            self.metrics.lists.labels(plural).set(sum(watch.lists for watch in ours))
-        self.metrics.objects.labels("tenants").set(len(self.registry))
-        self.metrics.objects.labels("pods").set(len(self.pods))
+            await asyncio.sleep(MEASURE)
+            for plural in {watch.plural for watch in self.watches}:
+                ours = [watch for watch in self.watches if watch.plural == plural]
+                self.metrics.watches.labels(plural).set(sum(watch.problem is None for watch in ours))
+                self.metrics.lists.labels(plural).set(sum(watch.lists for watch in ours))
+            self.metrics.objects.labels("tenants").set(len(self.registry))
+            self.metrics.objects.labels("pods").set(len(self.pods))
 
     # News
 

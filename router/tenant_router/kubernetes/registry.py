@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from datetime import datetime
 
 from tenant_api.durations import parse_duration
 
+from ..expiries import Expiries
 from ..fleet import Limits, TenantRecord, TokenMatch
 from .objects import LimitsSpec, Template, Tenant
 
@@ -89,7 +89,7 @@ class Registry:
         self._tokens: dict[bytes, Held] = {}
         self._rivals: dict[bytes, list[TenantEntry]] = {}
         """Tenants that claim a token that an older one keeps."""
-        self._expiries: list[tuple[float, bytes]] = []
+        self._expiries = Expiries()
 
     def __len__(self) -> int:
         return len(self._tenants)
@@ -205,8 +205,8 @@ class Registry:
         name, expires_at = entry.tokens[digest]
         before = self._tokens.get(digest)
         self._tokens[digest] = Held(entry, name, expires_at)
-        if expires_at is not None and (before is None or before.expires_at != expires_at):
-            heapq.heappush(self._expiries, (expires_at, digest))
+        if before is None or before.expires_at != expires_at:
+            self._expiries.note(digest, expires_at)
 
     def _release(self, digest: bytes, entry: TenantEntry) -> None:
         held = self._tokens.get(digest)
@@ -235,15 +235,9 @@ class Registry:
                 found.append((name, held.tenant.key))
         return found
 
-    def expired(self, now: float) -> list[Revocation]:
+    def expired(self, now: float) -> list[tuple[str, frozenset[str]]]:
         """Return the tokens whose time has come since the last call. `now`: seconds since the epoch."""
-        found: list[Revocation] = []
-        while self._expiries and self._expiries[0][0] <= now:
-            at, digest = heapq.heappop(self._expiries)
-            held = self._tokens.get(digest)
-            if held is not None and held.expires_at == at:
-                found.append((held.tenant.key, frozenset({held.name})))
-        return found
+        return self._expiries.due(now, self.find)
 
     # Templates
 
