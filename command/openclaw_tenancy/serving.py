@@ -83,7 +83,7 @@ async def _serve(settings: UpSettings) -> None:
             forbidden_ports=frozenset({listen[1], admin_address[1]}),
         ),
         activity,
-        revoked=lambda name, tokens: router.live.revoke(name, tokens),  # noqa: PLW0108 - router is made below
+        revoked=lambda name, tokens: router.revoke(name, tokens),  # noqa: PLW0108 - router is made below
         reported=_Reporter(settings.directory),
         suspends=lambda: router.suspends,
     )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Container
 from functools import partial
 from itertools import count
 
@@ -114,6 +115,11 @@ class Router:
                 self.selector.sweep()
                 self.lot.second()
             self.metrics.opening.set(len(self._openings))
+
+    def revoke(self, key: str, tokens: Container[str] | None = None) -> None:
+        """End what a tenant's clients have open, or those who came by some of its tokens (None: all), both ways in."""
+        self.live.revoke(key, tokens)
+        self.http.revoke(key, tokens)
 
     async def drain(self) -> None:
         """End as upstream ends on SIGTERM: accept no more, tell the clients (`shutdown`, 1012), drop the rest at the deadline.

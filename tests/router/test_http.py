@@ -179,3 +179,32 @@ async def test_requests_that_wait_at_the_end_are_let_go_without_a_word_in_the_lo
         with pytest.raises(aiohttp.ClientError):
             await streaming.content.read()
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_streamed_answer_is_cut_when_its_token_is_revoked(
+    router: Router, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with http.post("/v1/chat/completions", headers=BEARER, json={}) as answer:
+        assert await answer.content.readline() == b"data: first\n"
+        router.revoke("ada", frozenset({"another"}))
+        assert (await http.get("/x", headers=BEARER)).status == 200
+        router.revoke("ada", frozenset({"test"}))
+        async with asyncio.timeout(5):
+            with pytest.raises(aiohttp.ClientError):  # cut, not ended as if that were all
+                await answer.read()
+    assert router.live.count("ada") == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+async def test_a_request_that_waits_for_its_answer_is_refused_when_its_token_is_revoked(
+    router: Router, http: aiohttp.ClientSession, fleet: HttpFleet
+) -> None:
+    fleet.delay = 60.0
+    waiting = asyncio.create_task(http.get("/x", headers=BEARER))
+    await eventually(lambda: fleet.starts["ada"], 5, "its wake has begun")
+    fleet.tenants.clear()
+    router.revoke("ada")
+    async with asyncio.timeout(5):
+        answer = await waiting
+    assert answer.status == 401
+    assert (await answer.json())["error"]["type"] == "unauthorized"

@@ -1,10 +1,15 @@
-"""What every answer of the public port passes on its way out: upstream's baseline headers, and a quiet end at shutdown."""
+"""What every answer of the public port passes on its way out: upstream's baseline headers, and a quiet end when it is cut."""
 
 from __future__ import annotations
 
 import asyncio
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .running import RUNNING, RunningRequest
+
+ABORT = "abort"
+"""Where a scope's `state` has what drops its connection at once."""
 
 BASELINE = {
     b"x-content-type-options": b"nosniff",
@@ -24,17 +29,36 @@ class Edge:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        begun = False
 
         async def headed(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = list(message["headers"])
                 there = {name.lower() for name, _ in headers}
                 message = {**message, "headers": headers + [one for one in BASELINE.items() if one[0] not in there]}
             await send(message)
 
+        until = asyncio.timeout(None)
+        running = scope[RUNNING] = RunningRequest(until)
         try:
-            await self._app(scope, receive, headed)
+            async with until:
+                await self._app(scope, receive, headed)
+        except TimeoutError:
+            if not until.expired():
+                raise
+            # Its token stopped working (`Requests.revoke`).
+            if not begun and running.refusal is not None:
+                await running.refusal(scope, receive, headed)
+                return
+            # An end in good order would pass for the whole answer.
+            scope["state"][ABORT]()
+            while (await receive())["type"] != "http.disconnect":
+                pass
         except asyncio.CancelledError:
             # uvicorn would log a traceback; its connection has been aborted already.
             if not self.closing:
                 raise
+        finally:
+            running.left()

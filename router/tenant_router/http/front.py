@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.config import Config
@@ -13,7 +14,7 @@ from uvicorn.server import ServerState
 
 from ..settings import MAX_HEAD
 from .app import build_app
-from .edge import Edge
+from .edge import ABORT, Edge
 from .proxy import HttpProxy
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class _Adopted(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.app_state[ABORT] = transport.abort
         # Before the transport reads on its own, so that the bytes stay in order.
         received, self._received = self._received, b""
         self.data_received(received)
@@ -88,6 +90,10 @@ class HttpFront:
         await loop.connect_accepted_socket(
             lambda: _Adopted(received, config=self._config, server_state=self._state, app_state={}, _loop=loop), sock
         )
+
+    def revoke(self, key: str, tokens: Container[str] | None = None) -> None:
+        """Cut a tenant's requests, or those of some of its tokens."""
+        self.proxy.requests.revoke(key, tokens)
 
     async def drain(self, deadline: float) -> None:
         """Let requests end until `deadline` (time.monotonic); connections close after their current one."""

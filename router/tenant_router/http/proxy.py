@@ -9,18 +9,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import aiohttp
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
 
 from .. import entry
-from ..fleet import GatewayAddress, TenantRecord, WakeFailed
+from ..fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from ..origin import SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
+from .running import Requests
 
 if TYPE_CHECKING:
     from ..server import Router
@@ -63,6 +66,7 @@ class HttpProxy:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._session: aiohttp.ClientSession | None = None
+        self.requests = Requests()
 
     async def forward(self, request: Request) -> Response:
         """Answer one request with its tenant's gateway's answer, or with an error in upstream's shape."""
@@ -70,32 +74,41 @@ class HttpProxy:
         assert request.client is not None  # every connection of ours is TCP
         peer = request.client.host
         origin = client_origin(peer, dict(request.headers.raw), router.settings.trusted_proxies)
-        found = self._tenant(request, origin)
-        if isinstance(found, Response):
-            router.metrics.http.labels(str(found.status_code)).inc()
-            return found
+        match = self._enter(request, origin)
+        if isinstance(match, Response):
+            router.metrics.http.labels(str(match.status_code)).inc()
+            return match
+        found = match.tenant
+        self.requests.enter(request.scope, match, partial(self._refuse, request))
         await router.suspends.opened(found.key)
         with router.live.opening(found.key):
             response = await self._exchange(request, found, origin)
         router.metrics.http.labels(str(response.status_code)).inc()
         return response
 
-    def _tenant(self, request: Request, origin: ClientOrigin) -> TenantRecord | Response:
+    async def _refuse(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request whose token stopped working while it waited."""
+        match = entry.holder(self._router, entry.bearer(request.headers.get("authorization", "")) or "")
+        response = _suspended() if match is not None and match.tenant.suspended else _unauthorized()
+        self._router.metrics.http.labels(str(response.status_code)).inc()
+        await response(scope, receive, send)
+
+    def _enter(self, request: Request, origin: ClientOrigin) -> TokenMatch | Response:
         router = self._router
         # What is no Bearer token is a wrong one, not none: it counts for the address.
         token = entry.bearer(request.headers.get("authorization", ""))
         try:
-            tenant = entry.find(router, token, origin).tenant
-            entry.check(router, tenant)
-            return tenant
+            match = entry.find(router, token, origin)
+            entry.check(router, match.tenant)
+            return match
         except entry.LockedOut as denied:
             return error(429, "Too many failed attempts", "rate_limited", {"Retry-After": str(int(denied.seconds) + 1)})
         except (entry.NoToken, entry.Stranger):
-            return error(401, "Unauthorized", "unauthorized")
+            return _unauthorized()
         except entry.Draining:
             return error(503, "The router is restarting; retry shortly", "unavailable", {"Retry-After": "1"})
         except entry.Suspended:
-            return error(503, "This tenant is suspended by its operator", "tenant_suspended")
+            return _suspended()
         except entry.TooMany as denied:
             return error(429, f"This tenant may have {denied.limit} connections at once", "too_many_connections")
         except entry.TooOften as denied:
@@ -199,6 +212,14 @@ class _Body:
         async for part in self._request.stream():
             if part:
                 yield part
+
+
+def _unauthorized() -> Response:
+    return error(401, "Unauthorized", "unauthorized")
+
+
+def _suspended() -> Response:
+    return error(503, "This tenant is suspended by its operator", "tenant_suspended")
 
 
 def error(status: int, message: str, kind: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -67,7 +67,7 @@ def compose(api: ApiServer, settings: KubernetesSettings) -> tuple[Router, Kuber
         api,
         settings.namespaces,
         settings.master_key,
-        revoked=lambda key, tokens: router.live.revoke(key, tokens),  # noqa: PLW0108 - router is made below
+        revoked=lambda key, tokens: router.revoke(key, tokens),  # noqa: PLW0108 - router is made below
     )
     router = Router(fleet, settings.router)
     fleet.metrics.register(router.metrics.registry)
