@@ -1,5 +1,6 @@
 """hello-ok, the answer to `connect`: built by a gateway, and made fit for its client by the router in between."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -39,21 +40,15 @@ class _Auth(msgspec.Struct):
     deviceTokens: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET  # noqa: N815
 
 
-class _Payload(msgspec.Struct):
-    auth: _Auth | msgspec.UnsetType = msgspec.UNSET
-    snapshot: _Snapshot | msgspec.UnsetType = msgspec.UNSET
+class _Tail(msgspec.Struct):
+    """The members of a payload from `snapshot` on, as far as `_usual` must know them."""
+
+    snapshot: _Snapshot
+    auth: _Auth
 
 
-class _Hello(msgspec.Struct, forbid_unknown_fields=True):
-    """As much of a hello as `_usual` must know; the rest is only looked through."""
-
-    type: str
-    id: str
-    ok: bool
-    payload: _Payload
-
-
-_decode_hello: Final = msgspec.json.Decoder(_Hello).decode
+_decode_tail: Final = msgspec.json.Decoder(_Tail).decode
+_START: Final = re.compile(rb'\{"type":"res","id":"[^"\\]*"(?=,"ok":true,"payload":\{)')
 _decode_answer: Final = msgspec.json.Decoder(_Answer).decode
 _decode_members: Final = msgspec.json.Decoder(_Members).decode
 _encode: Final = msgspec.json.Encoder().encode
@@ -100,29 +95,29 @@ def restore_hello(frame: bytes | str, request_id: str) -> Restored:
 def _usual(frame: bytes, request_id: str) -> Restored | None:
     """Restore a hello as gateways write it, by replacing two pieces of its bytes; None: it is not written so.
 
-    What is named once in the whole frame, and found by the decoder where it belongs, is at that place.
+    Gateways write `snapshot` and `auth` behind the long lists of what they can do, which are passed on unread. A tail that
+    decodes is a payload's own members from `snapshot` on, since two objects are open where it begins and two end behind it;
+    and what is named once in it, and found by the decoder where it belongs, is at that place.
     """
-    if b"\\" in frame:  # names could be spelled in other ways
+    start, cut = _START.match(frame), frame.rfind(b',"snapshot":{')
+    if start is None or cut < 0 or not frame.endswith(b"}}"):
+        return None
+    tail = frame[cut + 1 : -2]
+    if b"\\" in tail:  # names could be spelled in other ways
         return None
     try:
-        hello = _decode_hello(frame)
-    except msgspec.ValidationError:
+        members = _decode_tail(b"{%b}" % tail)
+    except msgspec.MsgspecError:
         return None
-    auth, snapshot = hello.payload.auth, hello.payload.snapshot
-    if hello.type != "res" or not hello.ok or snapshot is msgspec.UNSET or snapshot.authMode is msgspec.UNSET:
+    mode = members.snapshot.authMode
+    if mode is msgspec.UNSET or not members.auth.deviceToken is members.auth.deviceTokens is msgspec.UNSET:
         return None
-    if auth is not msgspec.UNSET and not auth.deviceToken is auth.deviceTokens is msgspec.UNSET:
+    named = b'"authMode":' + _encode(mode)
+    before, found, after = tail.partition(named)
+    if not found or b'"authMode"' in before or b'"authMode"' in after:
         return None
-    start, mode = _start(hello.id), b'"authMode":' + _encode(snapshot.authMode)
-    at = frame.find(b'"authMode"')
-    after = at + len(mode)
-    if not frame.startswith(start) or frame[at:after] != mode or frame.find(b'"authMode"', after) >= 0:
-        return None
-    return Restored(b"".join((_start(request_id), frame[len(start) : at], b'"authMode":"token"', frame[after:])), True)
-
-
-def _start(request_id: str) -> bytes:
-    return b'{"type":"res","id":' + _encode(request_id) + b',"ok":true,'
+    parts = b'{"type":"res","id":', _encode(request_id), frame[start.end() : cut + 1], before, b'"authMode":"token"', after
+    return Restored(b"".join((*parts, b"}}")), True)
 
 
 def _write_payload(payload: _Members, parts: list[_Piece]) -> None:

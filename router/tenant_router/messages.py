@@ -11,7 +11,8 @@ import secrets
 
 from websockets.frames import Frame, Opcode
 from websockets.protocol import Protocol, Side, State
-from websockets.utils import apply_mask
+
+from .mask import apply_mask
 
 WHOLE = (0x81, 0x82)
 """First byte of a text or binary message in one frame, no reserved bits (RFC 6455 section 5.2)."""

@@ -196,6 +196,15 @@ def test_a_gateways_hello_is_as_upstreams() -> None:
         {"auth": {"role": "operator", "authMode": "trusted-proxy"}},
         {"auth": {"role": "operator", "deviceTokens": []}, "snapshot": {"authMode": "trusted-proxy"}},
         {"snapshot": {"authMode": None}},
+        # As gateways order it: long lists, the snapshot, what was granted.
+        {"features": {"authMode": "none"}, "snapshot": {"authMode": "none"}, "auth": {"role": "operator"}},
+        {"features": {}, "snapshot": {"authMode": "none"}, "auth": {"deviceToken": "d"}},
+        {"features": {}, "snapshot": {"x": {"authMode": "none"}}, "auth": {"role": "operator"}},
+        {"features": {}, "snapshot": {"authMode": "none", "x": {"authMode": "none"}}, "auth": {"role": "operator"}},
+        {"features": {}, "snapshot": {"x": {"authMode": "none"}, "authMode": "none"}, "auth": {"role": "operator"}},
+        {"features": {}, "snapshot": {"authMode": "none"}, "auth": {"x": 1, "snapshot": {"authMode": "none"}}},
+        {"auth": {"deviceToken": "d"}, "snapshot": {"authMode": "none"}, "policy": {}},
+        {"x": {"y": 1, "snapshot": {"authMode": "none"}, "auth": {"role": "operator"}}},
     ],
 )
 def test_only_the_auth_mode_of_the_snapshot_changes_wherever_else_it_is_named(elsewhere: dict[str, Any]) -> None:
@@ -204,7 +213,11 @@ def test_only_the_auth_mode_of_the_snapshot_changes_wherever_else_it_is_named(el
 
 
 def test_a_hello_as_gateways_write_it_changes_at_two_places_only() -> None:
-    frame = b'{"type":"res","id":"r","ok":true,"payload":{"a":1.50,"snapshot":{"authMode":"trusted-proxy","x":[ ]}}}'
+    frame = (
+        b'{"type":"res","id":"r","ok":true,"payload":{"a":[ 1.50 ],'
+        b'"snapshot":{"authMode":"trusted-proxy","x":[ ]},"auth":{ "role":"operator"}}}'
+    )
     assert restore_hello(frame, 'the "client"') == (
-        b'{"type":"res","id":"the \\"client\\"","ok":true,"payload":{"a":1.50,"snapshot":{"authMode":"token","x":[ ]}}}'
+        b'{"type":"res","id":"the \\"client\\"","ok":true,"payload":{"a":[ 1.50 ],'
+        b'"snapshot":{"authMode":"token","x":[ ]},"auth":{ "role":"operator"}}}'
     )

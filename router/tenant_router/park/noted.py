@@ -13,7 +13,7 @@ import msgspec
 
 from ..relay.follow import request_method
 
-BURST: Final = 160.0
+BURST: Final = 96.0
 """Requests noted at once: a Control UI that opens sends some sixty."""
 RATE: Final = 8.0
 """Requests noted a second in the long run."""

@@ -11,6 +11,8 @@ import re
 import sys
 from collections.abc import Iterator
 
+from ..mask import apply_mask
+
 Buffer = bytes | bytearray | memoryview
 
 WHOLE_TEXT = 0x81
@@ -136,6 +138,18 @@ class Follower:
         self.left = at - end if at >= 0 else _IN_HEAD
 
 
+def beginning_of_whole(buffer: Buffer, end: int) -> bytes | None:
+    """Return what `advance_and_look` would when `buffer[:end]` is one whole masked text frame, as nearly all are; else None."""
+    if end < 8 or buffer[0] != WHOLE_TEXT:
+        return None
+    size, at = SIZES[buffer[1]], 2
+    if size < 0:
+        size, at = (buffer[2] << 8 | buffer[3]) - size, 4
+    if size != end or buffer[1] < 128:
+        return None
+    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], buffer[at : at + 4])
+
+
 def _beginning(buffer: Buffer, start: int, end: int) -> bytes:
     """Return at most `LOOK` unmasked payload bytes of the frame at `start`, as far as they have come."""
     second = buffer[start + 1]
@@ -144,11 +158,7 @@ def _beginning(buffer: Buffer, start: int, end: int) -> bytes:
         return bytes(buffer[at : min(at + LOOK, end)])
     if at + 4 > end:
         return b""
-    mask = bytes(buffer[at : at + 4])
-    data = buffer[at + 4 : min(at + 4 + LOOK, end)]
-    size = len(data)
-    key = int.from_bytes((mask * (size // 4 + 1))[:size], "big")
-    return (int.from_bytes(data, "big") ^ key).to_bytes(size, "big")
+    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], buffer[at : at + 4])
 
 
 def request_method(beginning: bytes) -> str | None:

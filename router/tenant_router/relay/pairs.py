@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 
-from .follow import Buffer
+from .follow import Buffer, beginning_of_whole
 from .pair import UNKNOWN, Detached, Pair, Side
 
 IN, OUT, RDHUP, ONESHOT = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP, select.EPOLLONESHOT
@@ -144,8 +144,13 @@ class Pairs:
     def look(self, side: Side, data: Buffer) -> None:
         """Follow input of a client that has not been seen to ask for anything in this second, and look for requests in it."""
         on_request = side.pair.on_request
+        assert on_request is not None  # else it is never looked for
+        if side.left == 0 and (beginning := beginning_of_whole(data, len(data))) is not None:
+            if on_request(beginning):
+                side.looked = self.second
+            return
         for beginning in side.advance_and_look(data, len(data)):
-            if side.looked < self.second and on_request is not None and on_request(beginning):
+            if side.looked < self.second and on_request(beginning):
                 side.looked = self.second
 
     def input_ended(self, side: Side) -> None:

@@ -95,7 +95,7 @@ class RelaySelector(selectors.EpollSelector):
             Called once, when both sockets are closed. Must not raise; runs inside `select`.
         on_request:
             Called with the unmasked first bytes of a client's message (empty: they could not be seen); once it returns True,
-            nothing is looked at on this connection until the next `sweep`. Must not raise either.
+            nothing is looked at on this connection until the next `sweep`. Must neither raise nor schedule anything.
         """
         pair = Pair(Side(client, NEVER if on_request is None else 0), Side(gateway, NEVER), on_close, on_request)
         for side in (pair.client, pair.gateway):
@@ -186,7 +186,6 @@ class RelaySelector(selectors.EpollSelector):
                         side.left = left - size
                     elif side.looked < second:
                         pairs.look(side, data)
-                        leave = True
                     elif (
                         left
                         or size < 4
