@@ -41,7 +41,7 @@ def tenant_routes(router: Router, fleet: LocalFleet, token: str) -> APIRouter:
     async def wake(name: str) -> dict[str, Any]:
         with _known(name):
             try:
-                await router.waker.address(fleet.record(name), "asked for by an operator")
+                await router.waker.address(fleet.record(name), "operator", "asked for by an operator")
             except WakeFailed as failed:
                 raise HTTPException(503, str(failed)) from None
             return fleet.describe(name).as_json()

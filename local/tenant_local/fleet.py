@@ -15,6 +15,7 @@ from tenant_router.expiries import tell_expired
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 from tenant_router.suspend.control import ControlFailed
 from tenant_router.suspend.conversation import Suspends
+from tenant_router.wake.waker import WakeKind
 
 from . import cgroup, logfile
 from .apart import mixes, refuse_exposure, refuse_mixing
@@ -219,11 +220,11 @@ class LocalFleet:
             raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}")
         return (await self._lives[key].wake(reason)).address
 
-    async def _wake_by_itself(self, name: str, reason: str) -> GatewayAddress:
+    async def _wake_by_itself(self, name: str, kind: WakeKind, reason: str) -> GatewayAddress:
         """Wake a tenant that nobody asks for, in its turn with the others."""
         if self._suspends is None:
             return await self.wake(name, reason)
-        return await self._suspends().wake(self.record(name), reason)
+        return await self._suspends().wake(self.record(name), kind, reason)
 
     def ended(self, address: GatewayAddress) -> str | None:
         """Return why this incarnation is gone, or None while it may still answer."""

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress, WakeFailed
 from tenant_router.suspend.conversation import Suspends
+from tenant_router.wake.waker import WakeKind
 
 from . import logfile
 from .idle import idle_for
@@ -31,7 +32,7 @@ class Keeper:
         lives: Mapping[str, TenantLife],
         registry: Registry,
         activity: Activity,
-        wake: Callable[[str, str], Awaitable[GatewayAddress]],
+        wake: Callable[[str, WakeKind, str], Awaitable[GatewayAddress]],
         interval: float,
         suspends: Callable[[], Suspends] | None = None,
     ) -> None:
@@ -98,7 +99,7 @@ class Keeper:
 
     async def _wake_for(self, name: str, due: float) -> None:
         with contextlib.suppress(WakeFailed):
-            await self._wake(name, f"its timer is due at {in_words(due)}")
+            await self._wake(name, "timer", f"its timer is due at {in_words(due)}")
 
     async def _put_to_sleep(self, suspends: Suspends, life: TenantLife, runtime: str, reason: str) -> None:
         later = await put_to_sleep(suspends, life, runtime, reason)
@@ -114,7 +115,7 @@ class Keeper:
 
     async def _stay_awake(self, name: str) -> None:
         with contextlib.suppress(WakeFailed):
-            await self._wake(name, "spec.power is AlwaysOn")
+            await self._wake(name, "operator", "spec.power is AlwaysOn")
 
     def idle_for(self, life: TenantLife) -> float | None:
         """Return for how many seconds nobody has wanted anything of an awake gateway; None: somebody does, or it sleeps."""

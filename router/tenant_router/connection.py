@@ -163,10 +163,11 @@ async def _greet(
                     if watch is None:
                         watch = wire.left()
                         watch.add_done_callback(opening.left)
-                    address = await router.waker.address(tenant, f"{request.params.client.id} connected", stale)
+                    address = await router.waker.address(
+                        tenant, "connect", f"{request.params.client.id} connected", stale
+                    )
                 return await greet(router.selector, address, request, origin, copied), address.uid
-            except WakeFailed as failed:
-                log.info("tenant %s: %s", tenant.key, failed)
+            except WakeFailed:  # the waker has logged why
                 await asyncio.sleep(AFTER_FAILURE)
             except NotYet:
                 await asyncio.sleep(AFTER_NOT_YET)

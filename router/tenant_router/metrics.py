@@ -72,7 +72,7 @@ class RouterMetrics:
         self.wakes = Counter("openclaw_router_wakes", "Wakes by outcome.", ["outcome"], registry=self.registry)
         self.wakes_by_reason = Counter(
             "openclaw_router_wakes_by_reason",
-            "Wakes by who asked: connect, parked (a parked client's request), http, timer, operator.",
+            "Wakes by who asked: connect, parked (a parked client's request), http, timer, operator (a person, AlwaysOn).",
             ["reason"],
             registry=self.registry,
         )

@@ -126,7 +126,7 @@ class HttpProxy:
         body = _Body(request)
         while True:
             try:
-                address = await router.waker.address(tenant, reason, stale)
+                address = await router.waker.address(tenant, "http", reason, stale)
                 return await self._ask(request, body, address, origin, tenant)
             except WakeFailed as failed:
                 return error(

@@ -101,13 +101,12 @@ async def _leg(router: Router, lot: Lot, parked: Parked, reason: str) -> Leg:
             if address is None:
                 await router.suspends.opened(tenant.key)
                 if parked.machine.wanted is not None:
-                    address = await router.waker.address(tenant, reason, stale)
+                    address = await router.waker.address(tenant, "parked", reason, stale)
                 elif (address := router.awake(tenant.key)) is None or address == stale:
                     raise StillAsleep
             async with lot.slots:
                 leg = await greet(router.selector, address, *login.restore(parked.connection.login))
-        except WakeFailed as failed:
-            log.info("tenant %s: %s", tenant.key, failed)
+        except WakeFailed:  # the waker has logged why
             await asyncio.sleep(AFTER_FAILURE)
         except NotYet:
             await asyncio.sleep(AFTER_NOT_YET)

@@ -19,6 +19,7 @@ from ..fleet import GatewayAddress, TenantRecord
 from ..live import Connection, restarting
 from ..park.fenced import Fenced as FencedConnection
 from ..park.fenced import probe
+from ..wake.waker import WakeKind
 from . import answers
 from .control import ControlFailed, controlling
 
@@ -78,15 +79,15 @@ class Suspends:
             finally:
                 fence.waiting -= 1
 
-    async def wake(self, tenant: TenantRecord, reason: str) -> GatewayAddress:
-        """Wake a tenant for who leads the conversation: its timer is due.
+    async def wake(self, tenant: TenantRecord, kind: WakeKind, reason: str) -> GatewayAddress:
+        """Wake a tenant for who leads the conversation: its timer is due, or it is never to sleep.
 
         Raises
         ------
         WakeFailed
             See there.
         """
-        return await self._router.waker.address(tenant, reason)
+        return await self._router.waker.address(tenant, kind, reason)
 
     def asleep(self, address: GatewayAddress) -> bool:
         """Tell whether this incarnation was put to sleep: whoever needs the tenant needs a new one."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..fleet import Fleet, GatewayAddress, TenantRecord, WakeFailed
 from ..metrics import RouterMetrics
@@ -20,6 +22,9 @@ FIRST_PROBE = 0.02
 """Seconds between dials while nothing listens yet: a refused connect costs microseconds on both sides."""
 SLOW_PROBE = 0.1
 """Seconds between questions once it listens but says "starting": each costs the starting gateway some CPU."""
+
+WakeKind = Literal["connect", "parked", "http", "timer", "operator"]
+"""Who asks for a wake: a client that connects, a parked client's request, an HTTP request, a timer, a person."""
 
 
 @dataclass(slots=True)
@@ -77,6 +82,8 @@ class Waker:
         self._woken = woken
         self._wakes: dict[str, asyncio.Task[GatewayAddress]] = {}
         self._history: dict[str, deque[float]] = {}
+        self._told: dict[str, str] = {}
+        """Why each tenant could not be woken, as it was logged last."""
         self.last: dict[str, WakeTiming] = {}
         """The timing of each tenant's last wake, for `why`."""
 
@@ -84,11 +91,17 @@ class Waker:
         """Tell whether a wake of this tenant runs."""
         return key in self._wakes
 
-    async def address(self, tenant: TenantRecord, reason: str, stale: GatewayAddress | None = None) -> GatewayAddress:
+    async def address(
+        self, tenant: TenantRecord, kind: WakeKind, reason: str, stale: GatewayAddress | None = None
+    ) -> GatewayAddress:
         """Return where the tenant's gateway answers, waking it if need be. Cancelling the caller never ends the wake.
 
         Parameters
         ----------
+        kind
+            Who asks, for the metrics.
+        reason
+            The same in words, for logs and `why`.
         stale
             An address that did not answer just now; the fleet is asked again instead of believed.
 
@@ -102,8 +115,12 @@ class Waker:
             known = self._fleet.awake(tenant.key)
             if known is not None and known != stale and not self._asleep(known):
                 return known
-            self._check_rate(tenant)
-            task = asyncio.get_running_loop().create_task(self._wake(tenant, reason), name=f"wake {tenant.key}")
+            try:
+                self._check_rate(tenant)
+            except WakeFailed as failed:
+                self._tell(tenant.key, str(failed))
+                raise
+            task = asyncio.get_running_loop().create_task(self._wake(tenant, kind, reason), name=f"wake {tenant.key}")
             self._wakes[tenant.key] = task
             task.add_done_callback(lambda done: self._forget(tenant.key, done))
         try:
@@ -114,6 +131,16 @@ class Waker:
                 # Only `close` cancels a wake, and the caller, who was not cancelled, must not take it for its own end.
                 raise WakeFailed("the router is ending") from None
             raise
+
+    def _tell(self, key: str, why: str) -> None:
+        """Log a failure once, however many clients are held and ask again each second.
+
+        Its first line says which one it is; numbers in it are a back-off's, a process's, a pod's.
+        """
+        same = re.sub(r"\d+", "", why.partition("\n")[0])
+        if self._told.get(key) != same:
+            self._told[key] = same
+            log.info("tenant %s: %s", key, why)
 
     def _forget(self, key: str, task: asyncio.Task[GatewayAddress]) -> None:
         del self._wakes[key]
@@ -139,8 +166,8 @@ class Waker:
         if tenant.limits.wakes_per_hour is not None:
             self._history[tenant.key].append(time.monotonic())
 
-    async def _wake(self, tenant: TenantRecord, reason: str) -> GatewayAddress:
-        self._metrics.wakes_by_reason.labels(_kind(reason)).inc()
+    async def _wake(self, tenant: TenantRecord, kind: WakeKind, reason: str) -> GatewayAddress:
+        self._metrics.wakes_by_reason.labels(kind).inc()
         timing = self.last[tenant.key] = WakeTiming()
         outcome = "failed"
         try:
@@ -148,7 +175,11 @@ class Waker:
                 timing.admitted = timing.since()
                 address = await self._start(tenant, reason, timing)
             outcome = "ok"
+            self._told.pop(tenant.key, None)
             return address
+        except WakeFailed as failed:
+            self._tell(tenant.key, str(failed))
+            raise
         except QueueFull:
             outcome = "queue_full"
             raise WakeFailed("too many tenants are waking already; try again shortly") from None
@@ -202,14 +233,3 @@ class Waker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _kind(reason: str) -> str:
-    """Return the label that a reason in words counts under."""
-    if reason.startswith("a parked client"):
-        return "parked"
-    if reason.endswith(" connected"):
-        return "connect"
-    if reason.startswith("its timer"):
-        return "timer"
-    return "http" if " /" in reason else "operator"

@@ -60,7 +60,7 @@ async def test_connections_that_died_without_a_word_cost_a_wake_seconds_and_not_
     record = distant.fleet.record(f"{cluster.namespace}/ann")
     assert record is not None
     line.freeze()
-    address = await asyncio.wait_for(distant.router.waker.address(record, "a test"), 19)
+    address = await asyncio.wait_for(distant.router.waker.address(record, "operator", "a test"), 19)
     assert address.host.startswith("127.")
     # Nobody has told the watch anything: the wake has looked for itself.
     assert distant.why("ann")["api"]["upToDate"]
