@@ -165,7 +165,13 @@ def test_deployment() -> None:
                     ],
                     "volumes": [
                         {"name": "state", "persistentVolumeClaim": {"claimName": "openclaw-ann"}},
-                        {"name": "config", "secret": {"secretName": "openclaw-ann"}},
+                        {
+                            "name": "config",
+                            "secret": {
+                                "secretName": "openclaw-ann",
+                                "items": [{"key": "openclaw.json", "path": "openclaw.json"}],
+                            },
+                        },
                         {"name": "tmp", "emptyDir": {"sizeLimit": "1Gi"}},
                     ],
                 },
@@ -254,6 +260,7 @@ def test_secret() -> None:
     assert config["ui"] == {"name": "Ann"}
     assert config["agents"]["defaults"]["model"] == "m/42"
     assert config["agents"]["defaults"]["workspace"] == "/state/workspace"
+    assert json.loads(base64.b64decode(made["data"]["template.json"])) == [kind.spec.config, [], "native"]
     user = identity_user("ann", identity_secret(KEY, "uid-1"))
     assert config["gateway"]["auth"]["trustedProxy"]["allowUsers"] == [user]
     assert (config["gateway"]["bind"], config["gateway"]["port"]) == ("lan", 18789)

@@ -14,9 +14,9 @@ from tenant_api.tenant import Tenant
 from tenant_operator.apiserver.resources import CLAIM, DEPLOYMENT, SECRET, TEMPLATE, TENANT
 from tenant_operator.cache.cache import Cache
 from tenant_operator.objects.marks import PENDING, stamp
-from tenant_operator.objects.secret import GatewayDoor
+from tenant_operator.objects.secret import GatewayDoor, template_of
 from tenant_operator.reconcile.acceptance import Accepted, Refused, Templates, accept, parse_template
-from tenant_operator.reconcile.provisioning import Work, plan
+from tenant_operator.reconcile.provisioning import Work, forgotten, plan
 
 DOOR = GatewayDoor(b"k" * 32, ("10.0.0.0/8",))
 versions = itertools.count(1)
@@ -130,8 +130,20 @@ def test_changed_overlay_reaches_who_is_awake_on_the_template_that_it_runs_with(
     assert work.secret is not None and work.waits
     config = msgspec.json.decode(base64.b64decode(work.secret["data"]["openclaw.json"]))
     assert config["ui"] == {"a": "old", "b": 1}
-    # An operator that has just started does not know the old one any more.
+    # An operator that has just started does not know the old one any more, and looks it up in the Secret.
     case.templates = Templates()
+    accepted = case.accept()
+    assert isinstance(accepted, Accepted)
+    assert forgotten(accepted, case.cache.view(("ns", "ann")), case.templates, overdue=False)
+    assert not forgotten(accepted, case.cache.view(("ns", "ann")), case.templates, overdue=True)
+    past = template_of(case.bodies["secrets"], accepted.template)
+    assert past is not None
+    case.templates.remember("ns", past)
+    assert not forgotten(accepted, case.cache.view(("ns", "ann")), case.templates, overdue=False)
+    assert case.plan() == work
+    # A Secret of an older operator does not say: the newest is better than nothing.
+    case.templates = Templates()
+    assert template_of({"data": {}}, accepted.template) is None
     work = case.plan()
     assert work.secret is not None
     config = msgspec.json.decode(base64.b64decode(work.secret["data"]["openclaw.json"]))

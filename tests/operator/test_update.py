@@ -84,3 +84,31 @@ async def test_claim_that_cannot_grow_is_said(here: World) -> None:
     claim = here.get("persistentvolumeclaims", child_name("ann"))
     assert claim and claim["spec"]["resources"]["requests"]["storage"] == "1Gi"
     assert here.status("ann")["phase"] == "Asleep"
+
+
+async def test_restart_of_the_operator_leaves_who_is_awake_as_he_is(here: World) -> None:
+    here.start()
+    here.apply(template(config='{ui: {name: "old"}}'), tenant("ann", config={"ui": {"accent": "a"}}))
+    pod = await awake(here)
+    here.apply(template(version="2", image="localhost/gateway:2", config='{ui: {name: "new"}}'))
+    await here.said("ann", "Provisioned", "True", "UpdateWaits")
+    here.running[0].stop()
+
+    # The new one never saw the old template: nothing it does may reach the running gateway.
+    second = here.start()
+    await eventually(second.leads, SOON)
+    await eventually(lambda: second.reconciled() >= 1, SOON)
+    await here.said("ann", "Provisioned", "True", "UpdateWaits")
+    assert (image(here), here.config("ann")["ui"]) == ("localhost/gateway:test", {"name": "old", "accent": "a"})
+
+    # And a changed overlay is laid over what the gateway runs with, not over what waits.
+    here.apply(tenant("ann", config={"ui": {"accent": "b"}}))
+    await eventually(lambda: here.config("ann")["ui"]["accent"] == "b", SOON)
+    assert here.config("ann")["ui"] == {"name": "old", "accent": "b"}
+    await here.said("ann", "Provisioned", "True", "UpdateWaits")
+    assert (image(here), here.replicas("ann")) == ("localhost/gateway:test", 1)
+    assert (await here.pod("ann"))["metadata"]["uid"] == pod["metadata"]["uid"]  # type: ignore[index]
+
+    here.scale("ann", 0)
+    await eventually(lambda: here.config("ann")["ui"] == {"name": "new", "accent": "b"}, SOON)
+    await eventually(lambda: image(here) == "localhost/gateway:2", SOON)

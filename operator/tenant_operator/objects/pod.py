@@ -82,7 +82,7 @@ def pod_spec(tenant: Tenant, template: TenantTemplate, image: str) -> Json:
         "containers": [_container(tenant, template, image)],
         "volumes": [
             {"name": "state", "persistentVolumeClaim": {"claimName": name}},
-            {"name": "config", "secret": {"secretName": name}},
+            {"name": "config", "secret": {"secretName": name, "items": [{"key": CONFIG_KEY, "path": CONFIG_KEY}]}},
             {"name": "tmp", "emptyDir": {"sizeLimit": TMP_LIMIT}},
         ],
     }

@@ -1,10 +1,11 @@
-"""The Secret of a tenant: the rendered config of its gateway."""
+"""The Secret of a tenant: the rendered config of its gateway, and what of that came from its template."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass
+from typing import Any, Final
 
 from tenant_api.config import ConfigError, GatewaySettings
 from tenant_api.config.render import render_config, template_variables
@@ -15,6 +16,13 @@ from tenant_api.tenant import Tenant
 
 from ..apiserver.resources import Json
 from .marks import TEMPLATE_CONFIG, TENANT_CONFIG, child_metadata, digest, stamped
+
+TEMPLATE_KEY: Final = "template.json"
+"""Key beside the config, not mounted: what `template_mark` is the hash of.
+
+While a changed template waits for a tenant's sleep, a changed overlay is laid over the old one: also by an operator that
+started after the change and has never seen it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +56,36 @@ def build_secret(tenant: Tenant, template: TenantTemplate, door: GatewayDoor) ->
                 annotations={TEMPLATE_CONFIG: template_mark(template), TENANT_CONFIG: tenant_mark(tenant)},
             ),
             "type": "Opaque",
-            "data": {CONFIG_KEY: base64.b64encode(text.encode()).decode()},
+            "data": {
+                CONFIG_KEY: base64.b64encode(text.encode()).decode(),
+                TEMPLATE_KEY: base64.b64encode(json.dumps(_from_template(template)).encode()).decode(),
+            },
         }
     )
 
 
 def template_mark(template: TenantTemplate) -> str:
     """Return the hash of what a config has from its template."""
-    return digest([template.spec.config, template.spec.protected, template.spec.runtime])
+    return digest(_from_template(template))
+
+
+def template_of(secret: Json, template: TenantTemplate) -> TenantTemplate | None:
+    """Return a template as it was when a Secret was made, as far as configs depend on it; None if the Secret does not say."""
+    try:
+        config, protected, runtime = json.loads(base64.b64decode(secret["data"][TEMPLATE_KEY]))
+    except (KeyError, TypeError, ValueError):
+        return None
+    spec = template.spec.model_copy(update={"config": config, "protected": protected, "runtime": runtime})
+    return template.model_copy(update={"spec": spec})
 
 
 def tenant_mark(tenant: Tenant) -> str:
     """Return the hash of what a config has from its tenant."""
     return digest([template_variables(tenant), tenant.spec.config])
+
+
+def _from_template(template: TenantTemplate) -> list[Any]:
+    return [template.spec.config, template.spec.protected, template.spec.runtime]
 
 
 def _settings(tenant: Tenant, template: TenantTemplate, door: GatewayDoor) -> GatewaySettings:
@@ -75,4 +100,4 @@ def _settings(tenant: Tenant, template: TenantTemplate, door: GatewayDoor) -> Ga
     )
 
 
-__all__ = ["ConfigError", "GatewayDoor", "build_secret", "template_mark", "tenant_mark"]
+__all__ = ["ConfigError", "GatewayDoor", "build_secret", "template_mark", "template_of", "tenant_mark"]

@@ -46,7 +46,7 @@ class _Parsed:
 
 
 MAX_REMEMBERED = 8
-"""Configs of a template's past that awake tenants may still have; who has been awake for longer gets the newest."""
+"""Configs of a template's past that awake tenants may still have; older ones are looked up in the tenants' Secrets."""
 
 
 class Templates:
@@ -67,11 +67,15 @@ class Templates:
                 record.uid, record.generation, parse_template(record.source, self.apiserver)
             )
             if isinstance(known.outcome, TenantTemplate):
-                past = self._past.setdefault(name, {})
-                past[template_mark(known.outcome)] = known.outcome
-                while len(past) > MAX_REMEMBERED:
-                    del past[next(iter(past))]
+                self.remember(record.namespace, known.outcome)
         return known.outcome
+
+    def remember(self, namespace: str, template: TenantTemplate) -> None:
+        """Remember a template as it is or was, the latest that are given."""
+        past = self._past.setdefault((namespace, template.name), {})
+        past[template_mark(template)] = template
+        while len(past) > MAX_REMEMBERED:
+            del past[next(iter(past))]
 
     def remembered(self, namespace: str, name: str, mark: str) -> TenantTemplate | None:
         """Return a template as it was when its config had this mark."""

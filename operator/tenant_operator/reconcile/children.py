@@ -7,6 +7,7 @@ import time
 
 from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.kubernetes_names import GATEWAY, child_name
+from tenant_api.template import TenantTemplate
 
 from ..apiserver.client import FIELD_MANAGER
 from ..apiserver.errors import NotFound
@@ -14,6 +15,7 @@ from ..apiserver.resources import CLAIM, DEPLOYMENT, POD, SECRET, Json, Resource
 from ..cache.records import ChildRecord, PodRecord, TenantView
 from ..objects.claim import build_claim
 from ..objects.marks import PENDING, RETAINED
+from ..objects.secret import template_of
 from ..world import World
 from .acceptance import Accepted
 from .provisioning import PENDING_SINCE, Work
@@ -67,6 +69,16 @@ class Children:
             except NotFound:
                 continue
             self._world.cache.put(resource, body)
+
+    async def recall(self, namespace: str, tenant: str, template: TenantTemplate) -> None:
+        """Remember the template that a tenant's config was made from, as its Secret says; values of Secrets are not kept."""
+        try:
+            body = await self._world.api.get(SECRET, namespace, child_name(tenant))
+        except NotFound:
+            return
+        past = template_of(body, template)
+        if past is not None:
+            self._world.templates.remember(namespace, past)
 
     async def scale(self, namespace: str, tenant: str, replicas: int) -> None:
         """Set the replicas of a tenant's Deployment, and nothing else of it."""

@@ -112,6 +112,20 @@ def plan(accepted: Accepted, view: TenantView, templates: Templates, door: Gatew
     )
 
 
+def forgotten(accepted: Accepted, view: TenantView, templates: Templates, *, overdue: bool) -> bool:
+    """Tell whether a changed overlay is to be laid over a template of the past that is not remembered."""
+    live, deployment = view.secret, view.deployment
+    if live is None or deployment is None or deployment.replicas == 0 or overdue:
+        return False
+    mark = live.marks.get(TEMPLATE_CONFIG, "")
+    namespace, template = str(accepted.tenant.metadata.namespace), accepted.template
+    return (
+        mark != template_mark(template)
+        and live.marks.get(TENANT_CONFIG) != tenant_mark(accepted.tenant)
+        and templates.remembered(namespace, template.name, mark) is None
+    )
+
+
 def _secret(
     tenant: Tenant,
     template: TenantTemplate,

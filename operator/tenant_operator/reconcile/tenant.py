@@ -23,7 +23,7 @@ from ..world import World
 from .acceptance import Accepted, Refused, accept, foreign_volume
 from .children import Children
 from .conditions import Statement, condition
-from .provisioning import PENDING_SINCE, Provisioning, Settled, Work, plan, provisioned
+from .provisioning import PENDING_SINCE, Provisioning, Settled, Work, forgotten, plan, provisioned
 from .status import Look, tenant_status
 from .volume import Volumes
 
@@ -105,8 +105,11 @@ class TenantReconciler:
         if settled is not None and settled == life.settled:
             return verdict, provisioned(Work(), view, version), None
         life.settled = None
+        overdue = self._overdue(view, verdict)
+        if forgotten(verdict, view, world.templates, overdue=overdue):
+            await self._children.recall(tenant.namespace, tenant.name, verdict.template)
         try:
-            work = plan(verdict, view, world.templates, world.settings.door, overdue=self._overdue(view, verdict))
+            work = plan(verdict, view, world.templates, world.settings.door, overdue=overdue)
         except ConfigError as error:
             reason = {"overlay": "OverlayInvalid", "template": "ConfigInvalid"}.get(error.source, "ConfigInvalid")
             text = str(error)
