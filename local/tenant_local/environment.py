@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,10 @@ _OURS = ("OPENCLAW_STATE_DIR", "OPENCLAW_CONFIG_PATH", "OPENCLAW_GATEWAY_TOKEN",
 """What neither template nor credentials decide: where the data is, and who is let in (a token keeps upstream from starting)."""
 HEAP_SHARE = 0.75
 """Share of the memory limit for Node's heap; upstream's own manifest has 1536 MiB of 2 GiB."""
+
+
+_VARIABLE = re.compile(r"\$(\$?)\{([A-Z_][A-Z0-9_]*)\}")
+"""Upstream's form: upper case only, `$${NAME}` stays as it is (docs/gateway/config-secrets-env.md)."""
 
 
 class SecretMissing(Exception):
@@ -69,6 +74,34 @@ def build(
         "OPENCLAW_CONFIG_PATH": str(paths.config),
         **runtime,
     }
+
+
+def require(config: object, env: Mapping[str, str], secret: str, path: str = "") -> None:
+    """Check that what a rendered config takes from the environment (`${NAME}`) is there, as a gateway will.
+
+    Parameters
+    ----------
+    secret
+        Name of the tenant's own secret, where a value may be put; empty: it has none.
+
+    Raises
+    ------
+    SecretMissing
+        A variable has no value; the text names the config's field and where the value goes.
+    """
+    if isinstance(config, dict):
+        for key, value in config.items():
+            require(value, env, secret, f"{path}.{key}" if path else key)
+    elif isinstance(config, list):
+        for index, value in enumerate(config):
+            require(value, env, secret, f"{path}[{index}]")
+    elif isinstance(config, str) and "${" in config:
+        for escaped, name in _VARIABLE.findall(config):
+            if not escaped and not env.get(name):
+                where = f"stringData of the Secret {secret!r}" if secret else "a Secret that spec.credentials names"
+                raise SecretMissing(
+                    f"the config's {path} is ${{{name}}}, which has no value: write {name} into {where} in the Tenant files"
+                )
 
 
 def _value(variable: EnvVar, secrets: Mapping[str, Mapping[str, str]]) -> str:

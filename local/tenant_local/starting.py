@@ -193,6 +193,9 @@ class Starter:
                 replace(paths.config, config)
             paths.keep_port(port)
             env = self._environment(found, recipe, paths)
+            if found.template.spec.runtime == "native":  # upstream takes variables from more places, and says so itself
+                own = found.tenant.spec.credentials
+                environment.require(json.loads(config), env, own.secret_ref.name if own is not None else "")
             confine = self._confine(found, recipe, paths, port, json.loads(config), env)
             lock.record(paths.lock, launcher.warden.pid)
             descriptors["log"] = logfile.open_log(paths.log)
