@@ -119,12 +119,12 @@ class Connection:
 
     def closed(self, _: Pair) -> None:
         """Hear that both sockets are closed."""
-        self._live.metrics.relayed.dec()
+        self._live.relayed -= 1
         self.gone()
 
     def lifted(self) -> None:
         """It is not relayed any more, but not over."""
-        self._live.metrics.relayed.dec()
+        self._live.relayed -= 1
         self.pair = None
 
     def parked(self, parked: Parked) -> None:
@@ -160,6 +160,9 @@ class Live:
         self._connections: dict[str, set[Connection]] = {}
         self.logins = Logins()
         self._features: dict[str, tuple[str, bytes]] = {}
+        self.relayed = 0
+        """Connections that are relayed now."""
+        metrics.relayed.set_function(lambda: self.relayed)
         selector.say_when_lost(restarting())
 
     @contextmanager
@@ -216,7 +219,7 @@ class Live:
         to_gateway: bytes,
     ) -> None:
         """Relay a connection that is on the books."""
-        self.metrics.relayed.inc()
+        self.relayed += 1
         pair = self._selector.relay(client, gateway, to_client, to_gateway, connection.closed, connection.requested)
         pair.owner = connection
         connection.pair = pair

@@ -73,8 +73,13 @@ def gateway_headers(origin: ClientOrigin, user: str, scopes: tuple[str, ...] | N
         ROUTER_HEADER: "1",
     }
     if scopes is not None:
-        headers[SCOPES_HEADER] = ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))
+        headers[SCOPES_HEADER] = _scopes(scopes)
     return headers
+
+
+@lru_cache(maxsize=64)
+def _scopes(scopes: tuple[str, ...]) -> str:
+    return ",".join(scope for scope in scopes if _SCOPE.fullmatch(scope))
 
 
 @lru_cache(maxsize=4096)

@@ -147,7 +147,7 @@ def beginning_of_whole(buffer: Buffer, end: int) -> bytes | None:
         size, at = (buffer[2] << 8 | buffer[3]) - size, 4
     if size != end or buffer[1] < 128:
         return None
-    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], buffer[at : at + 4])
+    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], bytes(buffer[at : at + 4]))
 
 
 def _beginning(buffer: Buffer, start: int, end: int) -> bytes:
@@ -158,7 +158,7 @@ def _beginning(buffer: Buffer, start: int, end: int) -> bytes:
         return bytes(buffer[at : min(at + LOOK, end)])
     if at + 4 > end:
         return b""
-    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], buffer[at : at + 4])
+    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], bytes(buffer[at : at + 4]))
 
 
 def request_method(beginning: bytes) -> str | None:
