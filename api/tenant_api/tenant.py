@@ -110,11 +110,11 @@ class Limits(ApiModel):
     """What a tenant may ask for. A field left out: the template's limit, else none."""
 
     connections: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Sockets open at the same time."""
+    """Sockets open at the same time. Each router replica counts its own: with N replicas up to N times as many."""
     requests_per_minute: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
-    """Requests in any minute: WebSocket connects and HTTP requests."""
+    """Requests in any minute: WebSocket connects and HTTP requests. Each router replica counts its own."""
     wakes_per_hour: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """How often the gateway may be woken in any hour."""
+    """How often the gateway may be woken in any hour. Each router replica counts the wakes that it began."""
 
 
 class TenantStorage(ApiModel):
