@@ -1,6 +1,10 @@
 """Landlock: which files the calling thread, and all that it starts, can reach from now on, without capabilities.
 
 Source: the kernel's Documentation/userspace-api/landlock.rst. Rights that the running kernel does not know are left out.
+
+`tenant_local.confine.landlock` is its twin and stays one: that one confines a whole gateway, with its ports, from a launcher
+on one machine; this one a tool inside a gateway, where `tenant_local` and `tenant_api` are not installed or not imported
+(import-linter), and `openclaw_protocol`, which both may import, makes no system calls. Mend what is wrong in one in both.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 Source: the kernel's Documentation/userspace-api/landlock.rst. Rights that the running kernel does not know are left
 out of the ruleset; `confine.probe` decides whether what remains is enough.
+
+`tenant_gateway.tools.landlock` is its twin and stays one, for the reason given there. Mend what is wrong in one in both.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Asks a gateway whether clients may connect: `GET /startupz`, which both runtimes answer (openclaw-protocol 2.4)."""
+"""Asks a gateway whether clients may connect: `GET /startupz`, which both runtimes answer (openclaw-protocol 2.4).
+
+`tenant_local.ready` asks the same where nobody waits and no relay runs; it says why it is another one.
+"""
 
 from __future__ import annotations
 
