@@ -12,6 +12,7 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import statistics
 import sys
 import tempfile
@@ -63,7 +64,8 @@ async def all_asleep(up: Machine, seconds: float = 120.0) -> None:
 async def parked(up: Machine, names: list[str], connections: int, seconds: float) -> dict[str, Any]:
     """Measure clients that are parked, then wake them all at once."""
     pid = up.process.pid
-    # All tenants awake at once before, so that what their lives take is not counted as their clients'.
+    empty = memory(pid)
+    # All tenants awake at once before, so that what their lives take is not counted as their clients', but apart.
     firsts = [Talker(up.url, name) for name in names]
     await asyncio.gather(*(first.connect() for first in firsts))
     await all_asleep(up)
@@ -83,15 +85,24 @@ async def parked(up: Machine, names: list[str], connections: int, seconds: float
     began = time.monotonic()
     async with asyncio.timeout(STORM):
         replies = await asyncio.gather(*(_asked(talker) for talker in talkers))
+    last = time.monotonic() - began
+    resting = [asyncio.ensure_future(talker.drain(3600.0)) for talker in talkers]
+    await all_asleep(up)
+    again = memory(pid) - base
+    for one in resting:
+        one.cancel()
+    await asyncio.gather(*resting, return_exceptions=True)
     report = {
         "connections": connections,
         "parked": now_parked,
         "KiB each": round(grown / 1024 / connections, 2),
+        "KiB each, asleep again after the storm": round(again / 1024 / connections, 2),
+        "KiB a tenant that was awake": round((base - empty) / 1024 / len(names), 1),
         "percent of a core": round(100 * used / took, 3),
         "ticks each in the time": round(ticks / connections, 2),
         "storm answered": len(replies),
         "storm seconds median": round(statistics.median(replies), 3),
-        "storm seconds last": round(time.monotonic() - began, 3),
+        "storm seconds last": round(last, 3),
         "connects each": round(sum(talker.connects for talker in talkers) / connections, 3),
         "errors": sum(len(talker.errors) for talker in talkers),
     }
@@ -106,35 +117,77 @@ async def _asked(talker: Talker) -> float:
     return time.monotonic() - began
 
 
-async def first_reply(up: Machine, name: str, rounds: int) -> dict[str, Any]:
-    """Time the first reply of a sleeping tenant, to a parked and to a new client in turns."""
-    stays = Talker(up.url, name)
-    await stays.connect()
-    times: dict[str, list[float]] = {"parked": [], "new": []}
-    for number in range(rounds * 2):
-        while (await up.tenant(name))["state"] != "asleep":
+def children(pid: int) -> list[int]:
+    """Return the child processes of a process."""
+    return [int(one) for tasks in Path(f"/proc/{pid}/task").glob("*/children") for one in tasks.read_text().split()]
+
+
+async def at_rest(up: Machine, name: str, spare: bool, seconds: float = 60.0) -> None:
+    """Wait until a tenant sleeps and the one child of `up` is its spare launcher; end that too unless it is wanted.
+
+    Otherwise whoever asks first finds a spare and the other one, who asks less than a second later, finds none.
+    """
+    async with asyncio.timeout(seconds):
+        while (await up.tenant(name))["state"] != "asleep" or len(children(up.process.pid)) != 1:
             await asyncio.sleep(0.1)
-        await asyncio.sleep(0.3)  # until the spare launcher is there again
-        began = time.perf_counter()
-        if number % 2:
-            await stays.call("sessions.list", limit=1)
-            times["parked"].append(time.perf_counter() - began)
-        else:
-            comes = Talker(up.url, name)
-            await comes.connect()
+        if not spare:
+            (launcher,) = children(up.process.pid)
+            for one in (*children(launcher), launcher):
+                os.kill(one, signal.SIGKILL)
+            while children(up.process.pid):
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+
+
+async def first_reply(up: Machine, name: str, rounds: int, spare: bool, others: int = 0) -> dict[str, Any]:
+    """Time the first reply of a sleeping tenant, to a parked and to a new client: pairs, each in the other order."""
+    stays = Talker(up.url, name)
+    # What a TUI subscribes to; all of it has to be made again before its request goes on.
+    there = [stays, *(Talker(up.url, name) for _ in range(others))]
+    for one in there:
+        await one.connect()
+        await one.call("sessions.subscribe")
+        await one.call("sessions.messages.subscribe", key="agent:main:main")
+    resting = [asyncio.ensure_future(one.drain(3600.0)) for one in there[1:]]
+    pairs: list[dict[str, float]] = []
+    for number in range(rounds):
+        pair = {}
+        for kind in ("parked", "new") if number % 2 else ("new", "parked"):
+            await asyncio.to_thread(ask, up.up, "POST", "tenants", name, "suspend")
+            await at_rest(up, name, spare)
+            comes = stays if kind == "parked" else Talker(up.url, name)
+            began = time.perf_counter()
+            if kind == "new":
+                await comes.connect()
             await comes.call("sessions.list", limit=1)
-            times["new"].append(time.perf_counter() - began)
-            await comes.close()
-        await asyncio.to_thread(ask, up.up, "POST", "tenants", name, "suspend")
-    medians = {kind: statistics.median(found) for kind, found in times.items()}
-    await stays.close()
-    return {
-        "rounds": rounds,
-        "parked ms median": round(medians["parked"] * 1000, 1),
-        "new ms median": round(medians["new"] * 1000, 1),
-        "later ms": round((medians["parked"] - medians["new"]) * 1000, 1),
+            pair[kind] = (time.perf_counter() - began) * 1000
+            # The gateway's own start is most of it and differs most; what is left is the router's.
+            pair[f"{kind} besides"] = pair[kind] - (await up.tenant(name))["lastWake"]["ready"] * 1000
+            if kind == "new":
+                await comes.close()
+        pairs.append(pair)
+    later = [pair["parked"] - pair["new"] for pair in pairs]
+    for one in resting:
+        one.cancel()
+    await asyncio.gather(*resting, return_exceptions=True)
+    report = {
+        "pairs": rounds,
+        "parked ms median": round(statistics.median(pair["parked"] for pair in pairs), 1),
+        "new ms median": round(statistics.median(pair["new"] for pair in pairs), 1),
+        "later ms median of pairs": round(statistics.median(later), 1),
+        "parked besides the start ms median": round(statistics.median(pair["parked besides"] for pair in pairs), 1),
+        "new besides the start ms median": round(statistics.median(pair["new besides"] for pair in pairs), 1),
+        "later besides the start ms median of pairs": round(
+            statistics.median(pair["parked besides"] - pair["new besides"] for pair in pairs), 1
+        ),
+        "later ms lowest": round(min(later), 1),
+        "later ms highest": round(max(later), 1),
+        "pairs more than 100 ms later": sum(one > 100 for one in later),
         "connects of the parked client": stays.connects,
     }
+    for one in there:
+        await one.close()
+    return report
 
 
 async def run(connections: int, tenants: int, seconds: float, rounds: int) -> dict[str, Any]:
@@ -147,7 +200,13 @@ async def run(connections: int, tenants: int, seconds: float, rounds: int) -> di
         async with FakeLLM() as llm:
             write_tenants(directory, names, llm.base_url)
             async with machine(directory, root / "data", root / "up.log") as up:
-                report = {"first reply": await first_reply(up, names[0], rounds)} if rounds else {}
+                report: dict[str, Any] = {}
+                if rounds:
+                    report["first reply"] = await first_reply(up, names[0], rounds, spare=True)
+                    report["first reply without a spare"] = await first_reply(up, names[0], rounds, spare=False)
+                    report["first reply with four others parked"] = await first_reply(
+                        up, names[0], rounds, spare=True, others=4
+                    )
                 if connections:
                     report["parked"] = await parked(up, names, connections, seconds)
     return report
@@ -159,7 +218,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, default=1000)
     parser.add_argument("--tenants", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=30.0)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the numbers, flat")
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
