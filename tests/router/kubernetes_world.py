@@ -184,6 +184,8 @@ class Node:
     """By name of the pod."""
     made: int = 0
     """Gateways that were started."""
+    models: dict[str, Any] | None = None
+    """What else their config says; with it a tenant's state outlives its pods, as on its volume."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Node]:
@@ -237,7 +239,8 @@ class Node:
             user, bind="loopback", trusted_proxies=("127.0.0.1",), allow_loopback=True, runtime="native"
         )
         config = {"gateway": {key: value for key, value in settings.overlay().items() if value is not None}}
-        gateway = NativeGateway(self.folder / pod["metadata"]["name"], config)
+        config |= self.models or {}
+        gateway = NativeGateway(self.folder / (pod["metadata"]["name"] if self.models is None else tenant), config)
         ip = f"127.{secrets.randbelow(250) + 2}.{secrets.randbelow(250) + 2}.{secrets.randbelow(250) + 2}"
         self.gateways[pod["metadata"]["name"]] = await gateway.start((ip, GATEWAY_PORT))
         return ip

@@ -1,4 +1,4 @@
-"""Hands a router's clients over to its other replicas when it ends: each hears 1012 while nothing is going on, a few at a time.
+"""Hands a router's clients over to its other replicas when it ends: tenant by tenant they hear 1012 while nothing is going on.
 
 A client that hears it connects anew within a second, and shows nothing. What goes on is left alone until the deadline.
 """
@@ -9,7 +9,7 @@ import asyncio
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from ..live import Connection, restarting
@@ -33,12 +33,14 @@ async def hand_over(router: Router, seconds: float, deadline: float) -> None:
     gone: set[Connection] = set()
     while (now := time.monotonic()) < deadline:
         due = total if now - began >= seconds else int(total * (now - began) / seconds)
-        for connection in _quiet(router, gone):
+        for neighbours in _by_tenant(_quiet(router, gone)):
             if told >= due:
                 break
-            told += 1
-            gone.add(connection)
-            _tell(router, connection)
+            # All at once: each that leaves is news (presence) to the others, who would not be silent after it.
+            for connection in neighbours:
+                told += 1
+                gone.add(connection)
+                _tell(router, connection)
         if not router.live.connections:
             return
         await asyncio.sleep(PACE)
@@ -58,6 +60,13 @@ def _quiet(router: Router, gone: set[Connection]) -> Iterator[Connection]:
                 continue
             if silent >= SILENT:
                 yield connection
+
+
+def _by_tenant(connections: Iterable[Connection]) -> list[list[Connection]]:
+    found: dict[str, list[Connection]] = {}
+    for connection in connections:
+        found.setdefault(connection.match.tenant.key, []).append(connection)
+    return list(found.values())
 
 
 def _tell(router: Router, connection: Connection) -> None:

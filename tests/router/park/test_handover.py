@@ -1,4 +1,4 @@
-"""A router that ends tells quiet clients a few at a time, and leaves what goes on alone."""
+"""A router that ends tells quiet clients, one tenant after another, and leaves what goes on alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tenant_router.park import handover
 from tenant_router.server import Router
 from tenant_router.settings import RouterSettings
 
-CLIENTS = 30
+CLIENTS, TENANTS = 30, 10
 SPREAD = 1.5
 
 
@@ -26,7 +26,8 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEv
 @pytest.fixture
 async def fleet() -> AsyncIterator[TestFleet]:
     fleet = TestFleet()
-    fleet.add("anna", "token-anna")
+    for number in range(TENANTS):
+        fleet.add(f"t{number}", f"token-{number}")
     yield fleet
     await fleet.close()
 
@@ -38,17 +39,19 @@ async def test_everybody_moves_to_the_other_router(fleet: TestFleet, monkeypatch
     for router in (old, new):
         router.start()
     clients = [await Client.open(old) for _ in range(CLIENTS)]
-    for client in clients:
-        assert (await client.hello("token-anna"))["ok"]
+    for number, client in enumerate(clients):
+        assert (await client.hello(f"token-{number % TENANTS}"))["ok"]
     busy = clients[0]
     began = time.monotonic()
     talking = asyncio.ensure_future(talk(busy, 60))
-    moves = [asyncio.ensure_future(move(client, new)) for client in clients[1:]]
+    moves = [
+        asyncio.ensure_future(move(client, new, number % TENANTS)) for number, client in enumerate(clients) if number
+    ]
     draining = asyncio.ensure_future(old.drain())
     there = await asyncio.gather(*moves)
     moved = sorted(when for when, _ in there)
     assert not talking.done()
-    # A few at a time: half of them later than a third of the time.
+    # A tenant at a time: half of them later than a third of the time.
     assert moved[len(moved) // 2] - began > SPREAD / 3
     assert await talking == 60
     assert await busy.closed() == (1012, "service restart")
@@ -65,7 +68,7 @@ async def talk(client: Client, times: int) -> int:
     return times
 
 
-async def move(client: Client, to: Router) -> tuple[float, Client]:
+async def move(client: Client, to: Router, tenant: int) -> tuple[float, Client]:
     """Connect anew when told to, as official clients do."""
     async with asyncio.timeout(20):
         told = json.loads(await client.ws.recv())
@@ -73,6 +76,6 @@ async def move(client: Client, to: Router) -> tuple[float, Client]:
     assert await client.closed() == (1012, "service restart")
     when = time.monotonic()
     again = await Client.open(to)
-    assert (await again.hello("token-anna"))["ok"]
+    assert (await again.hello(f"token-{tenant}"))["ok"]
     assert (await again.call("echo", a=1))["payload"] == {"a": 1}
     return when, again
