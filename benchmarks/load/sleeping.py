@@ -29,8 +29,10 @@ CONFIG = """{ models: { mode: "replace", providers: { local: { baseUrl: "%s", ap
   models: [{ id: "fake-model", name: "Fake", reasoning: false, input: ["text"],
              cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }, contextWindow: 128000, maxTokens: 4096 }] } } },
   agents: { defaults: { model: { primary: "local/fake-model" }, heartbeat: { every: "0m" } } } }"""
-ANSWER = 60.0
-"""Seconds for an answer; a wake of upstream's runtime takes 20."""
+ANSWER = 200.0
+"""Seconds for an answer; a wake of upstream's runtime takes 8 on a quiet machine and 60 on one that does much else."""
+HELLO = 15.0
+"""Seconds for a hello, as official clients wait (openclaw-protocol 3.4)."""
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ async def one_machine(
         "config": CONFIG % llm.base_url,
         "idle": {"timeout": idle},
     }
-    spec["wake"] = {"timeout": "90s"}
+    spec["wake"] = {"timeout": "150s"}
     template = {"apiVersion": API, "kind": "TenantTemplate", "metadata": {"name": "standard"}, "spec": spec}
     (directory / "template.json").write_text(json.dumps(template))
     for name in names:
@@ -122,7 +124,14 @@ class Talker:
                         "scopes": list(self.scopes),
                         "auth": {"token": f"token-{self.name}"},
                     }
-                    if (await self._ask("connect", params))["ok"]:
+                    try:
+                        async with asyncio.timeout(HELLO):
+                            greeted = await self._ask("connect", params)
+                    except TimeoutError:
+                        self.errors.append("no hello in time")
+                        await self.close()
+                        continue
+                    if greeted["ok"]:
                         self.connects += 1
                         return
                 await asyncio.sleep(0.1)
