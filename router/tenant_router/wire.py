@@ -11,6 +11,8 @@ import socket
 
 from .relay.selector import RelaySelector
 
+READ_SIZE = 65536
+"""Bytes asked for by one read: the largest first frame, or a hello, in one or two."""
 LINGER = 1.0
 """Seconds in which a refused client may read our close frame before its unread input would reset the connection (trap 6)."""
 
@@ -27,7 +29,7 @@ class Wire:
         """We sent last, so that the answer can't be there yet: to look for it at once would only raise an exception."""
 
     async def recv(self) -> bytes:
-        """Return what the peer sent, at most 64 KiB.
+        """Return what the peer sent, at most `READ_SIZE` bytes.
 
         Raises
         ------
@@ -36,15 +38,17 @@ class Wire:
         """
         if self._asked:
             self._asked = False
-            await self._selector.watch(self.sock, select.EPOLLIN)
+            await self._selector.watch_input(self.sock)
         while True:
             try:
-                data = self.sock.recv(65536)
+                data = self.sock.recv(READ_SIZE)
             except BlockingIOError:
-                await self._selector.watch(self.sock, select.EPOLLIN)
+                await self._selector.watch_input(self.sock)
                 continue
             if not data:
                 raise ConnectionResetError("closed by the peer")
+            if len(data) == READ_SIZE:
+                self._selector.read_part(self.sock)
             return data
 
     async def send(self, data: bytes) -> None:

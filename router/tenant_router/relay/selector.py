@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 
 from .follow import SIZES, WHOLE_TEXT
 from .pair import NEVER, Detached, Pair, Side
-from .pairs import IN, ONESHOT, OUT, READ_SIZE, Pairs
+from .pairs import EDGE, IN, ONESHOT, OUT, READ_SIZE, Pairs
 
 READ, WRITE = selectors.EVENT_READ, selectors.EVENT_WRITE
 
@@ -31,6 +31,8 @@ class RelaySelector(selectors.EpollSelector):
         self._epoll = select.epoll.fromfd(os.dup(self.fileno()))
         self._pairs = Pairs(self._epoll)
         self._waiters: dict[int, asyncio.Future[None]] = {}
+        self._edges: set[int] = set()
+        """Descriptors of watched sockets whose next input is an edge that epoll will report, so that none need be asked for."""
         self.loop: asyncio.AbstractEventLoop | None = None
         """The loop that runs on this selector, set by it: what futures are made with."""
 
@@ -51,17 +53,41 @@ class RelaySelector(selectors.EpollSelector):
         """
         assert self.loop is not None
         fd = sock.fileno()
+        self._edges.discard(fd)
+        return self._wait(fd, events | ONESHOT)
+
+    def watch_input(self, sock: socket.socket) -> asyncio.Future[None]:
+        """Return a future as `watch` does, of a socket of which all that had come was read when it was done the last time.
+
+        It stays armed between two watches and into the relay, which saves a system call each; `read_part` takes that back.
+        """
+        assert self.loop is not None
+        fd = sock.fileno()
+        if fd in self._edges:
+            self._waiters[fd].cancel()
+            future = self._waiters[fd] = self.loop.create_future()
+            return future
+        self._edges.add(fd)
+        return self._wait(fd, EDGE)
+
+    def read_part(self, sock: socket.socket) -> None:
+        """Hear that not all was read that had come."""
+        self._edges.discard(sock.fileno())
+
+    def _wait(self, fd: int, events: int) -> asyncio.Future[None]:
+        assert self.loop is not None
         before = self._waiters.get(fd)
         if before is None:
-            self._epoll.register(fd, events | ONESHOT)
+            self._epoll.register(fd, events)
         else:
             before.cancel()
-            self._epoll.modify(fd, events | ONESHOT)
+            self._epoll.modify(fd, events)
         future = self._waiters[fd] = self.loop.create_future()
         return future
 
     def discard(self, sock: socket.socket) -> None:
         """Close a socket that is not relayed."""
+        self._edges.discard(sock.fileno())
         before = self._waiters.pop(sock.fileno(), None)
         if before is not None:
             before.cancel()
@@ -69,6 +95,7 @@ class RelaySelector(selectors.EpollSelector):
 
     def release(self, sock: socket.socket) -> None:
         """Take a socket that is not relayed out of the epoll set, for another owner."""
+        self._edges.discard(sock.fileno())
         before = self._waiters.pop(sock.fileno(), None)
         if before is not None:
             before.cancel()
@@ -104,6 +131,9 @@ class RelaySelector(selectors.EpollSelector):
                 self._epoll.register(side.fd, ONESHOT)
             else:
                 before.cancel()
+            if side.fd in self._edges:
+                self._edges.discard(side.fd)
+                side.armed = EDGE
         self._pairs.join(pair, to_client, to_gateway)
         return pair
 
@@ -228,6 +258,9 @@ class RelaySelector(selectors.EpollSelector):
             return True
         waiter = self._waiters.get(fd)
         if waiter is not None:
+            if events != IN or waiter.done():
+                # An end, which no second edge tells of, or input that nobody waits for: to be asked for again.
+                self._edges.discard(fd)
             if not waiter.done():
                 waiter.set_result(None)
             return True
