@@ -40,6 +40,10 @@ Revoked = Callable[[str, frozenset[str] | None], None]
 """Hears that tokens of a tenant stopped working, by their names (None: all of them), so that their sockets are closed."""
 
 
+Ending = Callable[[str], None]
+"""Hears that a pod of a tenant is being deleted, before its gateway is told so, or as soon as we know."""
+
+
 class KubernetesFleet:
     """Implements `tenant_router.fleet.Fleet` on a cluster. One per process; every method on its event loop.
 
@@ -51,7 +55,9 @@ class KubernetesFleet:
         What the tenants' identity secrets are derived from (`tenant_api.identity`).
     """
 
-    def __init__(self, api: ApiServer, namespaces: Sequence[str], master_key: bytes, revoked: Revoked) -> None:
+    def __init__(
+        self, api: ApiServer, namespaces: Sequence[str], master_key: bytes, revoked: Revoked, ending: Ending
+    ) -> None:
         self.metrics = FleetMetrics()
         self.registry = Registry()
         self.pods = Pods()
@@ -60,6 +66,7 @@ class KubernetesFleet:
         self._api = api
         self._master_key = master_key
         self._revoked = revoked
+        self._ending = ending
         self._news: dict[str, asyncio.Event] = {}
         """Set when there is news of a tenant that is being woken."""
         self._pod_sink = PodSink(self.pods, self._pod_changed)
@@ -119,6 +126,8 @@ class KubernetesFleet:
 
     def _pod_changed(self, pod: GatewayPod) -> None:
         self._tell(pod.key)
+        if pod.deleting:
+            self._ending(pod.key)
         current = self.pods.current(pod.key)
         story = self.stories.of(pod.key)
         if current is None:

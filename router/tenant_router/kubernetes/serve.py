@@ -68,6 +68,7 @@ def compose(api: ApiServer, settings: KubernetesSettings) -> tuple[Router, Kuber
         settings.namespaces,
         settings.master_key,
         revoked=lambda key, tokens: router.revoke(key, tokens),  # noqa: PLW0108 - router is made below
+        ending=lambda key: router.lot.evict(key),  # noqa: PLW0108 - the same
     )
     router = Router(fleet, settings.router)
     fleet.metrics.register(router.metrics.registry)

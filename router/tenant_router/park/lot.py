@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..relay.pair import Detached
 from .answers import Answers, tick
+from .calm import Calm
 from .frames import text
 from .machine import Machine
 from .parked import Parked
@@ -43,6 +44,7 @@ class Lot:
         self.slots = asyncio.Semaphore(SLOTS)
         """Held while a client's hello is being said again."""
         self._evicting: dict[str, asyncio.Task[None]] = {}
+        self._calm = Calm()
 
     def count(self, key: str) -> int:
         """Parked connections of a tenant."""
@@ -74,6 +76,7 @@ class Lot:
         self._parked.setdefault(key, set()).add(parked)
         connection.parked(parked)
         self._router.metrics.parked.inc()
+        self._calm.moved()
         parked.slot = (self._second + 1 + self.connections) % ROUND
         self._round[parked.slot].add(parked)
         parked.say(machine.park())
@@ -129,6 +132,7 @@ class Lot:
 
     def second(self) -> None:
         """Tell a part of the clients that all is well; see whose gateway is awake. To be called once a second."""
+        self._calm.second()
         self._second = (self._second + 1) % ROUND
         frames = text(tick())
         for parked in list(self._round[self._second]):
@@ -137,11 +141,16 @@ class Lot:
             if self._router.awake(key) is not None:
                 self.woken(key, "its gateway is awake")
         for key in self._router.live.stranded(self._router.fleet.awake):
-            if key not in self._evicting:
-                task = asyncio.get_running_loop().create_task(self._router.suspends.evicted(key), name=f"evict {key}")
-                self._evicting[key] = task
-                task.add_done_callback(_report)
-                task.add_done_callback(partial(self._evicted, key))
+            self.evict(key)
+
+    def evict(self, key: str) -> None:
+        """Have the quiet clients of a gateway parked that somebody ends; nothing is done for those of one that goes on."""
+        if key in self._evicting:
+            return
+        task = asyncio.get_running_loop().create_task(self._router.suspends.evicted(key), name=f"evict {key}")
+        self._evicting[key] = task
+        task.add_done_callback(_report)
+        task.add_done_callback(partial(self._evicted, key))
 
     def _evicted(self, key: str, _: asyncio.Task[None]) -> None:
         self._evicting.pop(key, None)
@@ -150,6 +159,7 @@ class Lot:
 
     def back(self, parked: Parked) -> None:
         """Forget a client that is relayed again."""
+        self._calm.moved()
         self._forget(parked)
 
     def ended(self, parked: Parked) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from kubernetes_world import Cluster, Node, RunningRouter, answers, hello, known
+from kubernetes_world import MASTER_KEY, Cluster, Node, RunningRouter, answers, hello, known
 
 from deadlines import eventually
+from tenant_router.kubernetes.access import ApiAccess
+from tenant_router.kubernetes.client import ApiServer
+from tenant_router.kubernetes.fleet import KubernetesFleet
 
 pytestmark = pytest.mark.cluster
 
@@ -67,3 +70,31 @@ async def test_a_parked_client_whose_token_is_revoked_is_closed(
     await cluster.edit("ann", tokens=[])
     assert (await client.closed())[0] == 4001
     assert await cluster.replicas("ann") == 0
+
+
+async def test_a_pod_that_somebody_deletes_is_told_of_while_it_still_runs(cluster: Cluster, node: Node) -> None:
+    told: list[tuple[str, int]] = []
+    api = ApiServer(await ApiAccess.load())
+    fleet = KubernetesFleet(
+        api,
+        (cluster.namespace,),
+        MASTER_KEY,
+        revoked=lambda *_: None,
+        ending=lambda key: told.append((key, len(fleet.pods.of(key)))),
+    )
+    try:
+        await fleet.start()
+        await cluster.tenant("ann")
+        await cluster.scale("ann", 1)
+        key = f"{cluster.namespace}/ann"
+        await eventually(lambda: (pod := fleet.pods.current(key)) is not None and pod.ip, 20, "it runs")
+        assert told == []
+        (pod,) = fleet.pods.of(key)
+        # As an eviction does it: with the grace of its spec, which the kubelet gives it.
+        await cluster.api.request("DELETE", cluster.path("pods", pod.name), body={"gracePeriodSeconds": 30})
+        await eventually(lambda: told, 10, "the fleet has told")
+        assert told[0][0] == key
+        assert told[0][1] >= 1, "the pod was gone already"
+    finally:
+        await fleet.stop()
+        await api.close()
