@@ -1,4 +1,4 @@
-"""`helm upgrade` under a live client, `helm test`, and `helm uninstall` that leaves the tenants' volumes."""
+"""`helm test`, and `helm uninstall` that leaves the tenants' volumes. `helm upgrade` is in test_upgrade.py."""
 
 from __future__ import annotations
 
@@ -24,19 +24,6 @@ async def test_helm_test_talks_to_a_tenant(release: Release) -> None:
     assert "Succeeded" in said
     left = release.get("tenants")["items"]
     assert not [tenant for tenant in left if "test" in tenant["metadata"]["name"]]
-
-
-async def test_an_upgrade_replaces_routers_and_clients_go_on(own: Release) -> None:
-    await own.provisioned("hana")
-    before = set(own.pods_of("router"))
-    async with own.client("hana") as client:
-        await client.call("health")
-        gateway = own.pods("hana")[0]["metadata"]["uid"]
-        own.install(logLevel="DEBUG")
-    await eventually(lambda: not before & set(own.pods_of("router")), SOON, "all routers replaced")
-    async with own.client("hana") as client:
-        await client.call("health")
-    assert own.pods("hana")[0]["metadata"]["uid"] == gateway, "the upgrade did not end the tenant's gateway"
 
 
 async def test_uninstall_keeps_tenants_and_volumes(own: Release) -> None:
