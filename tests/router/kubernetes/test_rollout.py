@@ -14,6 +14,8 @@ from lasting_client import LastingClient
 from native_world import provider
 from rollout_world import CHART, Routers, ServiceFront, chart_objects
 
+from clients.openclaw_cli import OpenClawCli
+from clients.tui import tui
 from cluster.fixtures import Cluster as KubernetesCluster
 from cluster.gotools import GoTools
 from cluster.layout import Layout
@@ -22,8 +24,9 @@ from cluster.progress import Progress
 from deadlines import eventually
 from openclaw_tenancy.demo.fakellm import FakeLLM
 from tenant_api.kubernetes_names import TENANT_LABEL
+from tenant_local.runtimes.openclaw_install import OpenClawRuntime
 
-pytestmark = [pytest.mark.cluster, pytest.mark.patient]
+pytestmark = [pytest.mark.cluster, pytest.mark.patient, pytest.mark.openclaw]
 
 EACH = 10
 """Clients a tenant."""
@@ -33,6 +36,8 @@ PULL = 8.0
 """Seconds for a new replica's image: longer than an old one's preStop, so that one after the other would be seen."""
 LASTS = 70.0
 """Seconds for the rollout: the new ones' start, preStop, the drain."""
+TROUBLE = ("failed", "rror", "interruption", "unreachable", "gap")
+"""Words of upstream's TUI for what went wrong. A reconnect is told in one line of its log, as at any restart of a gateway."""
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +52,12 @@ def chart(prepared: KubernetesCluster) -> Callable[[], str]:
 
 @pytest.mark.timeout(300)
 async def test_nobody_sees_a_rollout_and_each_client_moves_at_most_once(
-    cluster: Cluster, node: Node, llm: FakeLLM, chart: Callable[[], str], tmp_path: Path
+    cluster: Cluster,
+    node: Node,
+    llm: FakeLLM,
+    chart: Callable[[], str],
+    openclaw: OpenClawRuntime,
+    tmp_path: Path,
 ) -> None:
     models = {"mode": "replace", "providers": {"local": provider(llm.base_url)}}
     node.models = {"models": models, "agents": {"defaults": {"model": {"primary": "local/fake-model"}}}}
@@ -69,8 +79,19 @@ async def test_nobody_sees_a_rollout_and_each_client_moves_at_most_once(
             for group in groups
         }
         everyone = [client for group in clients.values() for client in group]
+        person = OpenClawCli(openclaw, tmp_path / "person", front.url, cluster.tokens[names["quiet"][-1]])
         try:
-            await an_evening(cluster, routers, clients, everyone, names["parked"])
+            async with tui(person) as screen:
+                await screen.shows("connected | idle", 120)
+                await screen.say("good morning")
+                await screen.shows("You said: good morning", 60)
+                await an_evening(cluster, routers, clients, everyone, names["parked"])
+                await screen.say("good evening")
+                await screen.shows("You said: good evening", 60)
+                told = await screen.screen()
+                assert told.count("reconnected after") == 1, told
+                assert "You said: good morning" in told
+                assert not [word for word in TROUBLE if word in told], told
         finally:
             await asyncio.gather(*(client.close() for client in everyone))
     shown = [trouble for client in everyone for trouble in client.shown]
