@@ -141,7 +141,10 @@ class ApiClient:
         """
         url = urlsplit(self._access.server)
         found = {(url.hostname or "", url.port or 443)}
-        answer = await self._call("get", "GET", _VERSIONS, "/api")
+        try:
+            answer = await self._call("get", "GET", _VERSIONS, "/api")
+        except ApiRefused:
+            answer = {}  # a cluster may keep even this from service accounts
         for one in answer.get("serverAddressByClientCIDRs") or []:
             host, _, port = str(one.get("serverAddress") or "").rpartition(":")
             found.add((host.removeprefix("[").removesuffix("]"), int(port) if port.isdigit() else 443))
