@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from ..relay.pair import Detached
 from .answers import Answers, tick
-from .calm import Calm
 from .frames import text
 from .machine import Machine
 from .parked import Parked
@@ -44,7 +43,6 @@ class Lot:
         self.slots = asyncio.Semaphore(SLOTS)
         """Held while a client's hello is being said again."""
         self._evicting: dict[str, asyncio.Task[None]] = {}
-        self._calm = Calm()
 
     def count(self, key: str) -> int:
         """Parked connections of a tenant."""
@@ -76,7 +74,6 @@ class Lot:
         self._parked.setdefault(key, set()).add(parked)
         connection.parked(parked)
         self._router.metrics.parked.inc()
-        self._calm.moved()
         parked.slot = (self._second + 1 + self.connections) % ROUND
         self._round[parked.slot].add(parked)
         parked.say(machine.park())
@@ -132,7 +129,6 @@ class Lot:
 
     def second(self) -> None:
         """Tell a part of the clients that all is well; see whose gateway is awake. To be called once a second."""
-        self._calm.second()
         self._second = (self._second + 1) % ROUND
         frames = text(tick())
         for parked in list(self._round[self._second]):
@@ -159,7 +155,6 @@ class Lot:
 
     def back(self, parked: Parked) -> None:
         """Forget a client that is relayed again."""
-        self._calm.moved()
         self._forget(parked)
 
     def ended(self, parked: Parked) -> None:
