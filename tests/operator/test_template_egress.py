@@ -52,8 +52,12 @@ async def test_open_while_it_is_said_and_somebody_follows(here: World) -> None:
     here.scale("ann", 0)
     here.pod_is_gone(pod)
     await eventually(lambda: policy(here, "open") is None, SOON)
-    deployment = here.get("deployments", child_name("ann"))
-    assert deployment and deployment["spec"]["template"]["metadata"]["labels"][TEMPLATE_LABEL] == LONG
+
+    def new_pods_wear() -> str:
+        deployment = here.get("deployments", child_name("ann")) or {}
+        return str(deployment["spec"]["template"]["metadata"]["labels"][TEMPLATE_LABEL])
+
+    await eventually(lambda: new_pods_wear() == LONG, SOON)
 
     # And what nobody says any more goes, the template or only its egress.
     here.apply(template(LONG), template("plain", egress=[LLM]))
