@@ -11,13 +11,22 @@ from e2e_world import World
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.openclaw]
 
-DUE = 45.0
-"""Seconds from now: longer than the idle timeout, the lead of a cold start and what is too short to sleep for."""
 ON_TIME = 2.0
+"""Seconds."""
+PATIENT = (pytest.mark.patient, pytest.mark.timeout(500))
 
 
-async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World) -> None:
-    await fresh.add("anna", "native", idle="3s")
+@pytest.mark.parametrize(
+    ("runtime", "idle", "due_in"),
+    [
+        # Longer than the idle timeout, the lead of a cold start and what is too short to sleep for.
+        ("native", 3, 45.0),
+        pytest.param("native", 20, 90.0, marks=PATIENT),
+        pytest.param("openclaw", 20, 90.0, marks=PATIENT),
+    ],
+)
+async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World, runtime: str, idle: int, due_in: float) -> None:
+    await fresh.add("anna", runtime, idle=f"{idle}s")
 
     async def state() -> str:
         return str((await fresh.up.tenant("anna"))["state"])
@@ -29,8 +38,8 @@ async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World) -> None:
         return await state() == "awake"
 
     async with fresh.running():
-        async with fresh.client("anna") as client:
-            due = time.time() + DUE
+        async with fresh.client("anna", deadline=200.0) as client:
+            due = time.time() + due_in
             await client.call(
                 "cron.add",
                 name="evening",
@@ -41,12 +50,12 @@ async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World) -> None:
                 deleteAfterRun=False,
             )
             due = float(int(due))
-            await eventually(is_asleep, 20, "it sleeps although a job is to come")
+            await eventually(is_asleep, idle + 20, "it sleeps although a job is to come")
             one = await fresh.up.tenant("anna")
             assert one["nextTimer"] == due
             assert "next timer" in one["reason"]
             assert "or its timer at" in (await fresh.command("why", "anna"))["next"]
-            await eventually(is_awake, DUE, "it wakes by itself")
+            await eventually(is_awake, due_in, "it wakes by itself")
             assert time.time() < due
             assert "its timer is due" in (await fresh.up.tenant("anna"))["reason"]
 
@@ -54,9 +63,9 @@ async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World) -> None:
                 runs = await client.call("cron.runs")
                 return runs["entries"][0] if runs["entries"] else {}
 
-            run = await eventually(has_run, DUE, "the job has run")
+            run = await eventually(has_run, due_in, "the job has run")
             assert abs(float(str(run.get("runAtMs") or run["ts"])) / 1000 - due) < ON_TIME, run
-        await eventually(is_asleep, 30, "it sleeps again")
+        await eventually(is_asleep, idle + 30, "it sleeps again")
         assert (await fresh.up.tenant("anna"))["wakes"] == 2
 
 
