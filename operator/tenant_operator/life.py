@@ -35,6 +35,8 @@ class Life:
     """Since when its owner wants it suspended."""
     slept: bool = False
     """The operator has scaled it down."""
+    scaled_down: float = 0.0
+    """When it did; what is seen of the Deployment shortly after may be older."""
     next_wake: float | None = None
     """When its own schedule wants it awake, as its gateway said last; 0: never; None: not looked up in its status yet."""
     calmed: str = ""

@@ -185,6 +185,7 @@ class IdleLoop:
             message = asleep_message(now, decision.idle_for, parked, life.next_wake or 0.0)
         before = life.idle, life.slept
         life.idle, life.slept, life.parked, life.refusals = (decision.reason, message), True, parked, 0
+        life.scaled_down = now
         for attempt in range(SCALES):
             try:
                 await self._children.scale(tenant.namespace, tenant.name, 0)
@@ -196,6 +197,7 @@ class IdleLoop:
                     if uid and addresses:
                         await reopen(self._routers, addresses, f"{tenant.namespace}/{tenant.name}", uid)
                     raise
+        life.scaled_down = time.time()
         life.ask_again = 0.0
         life.wake_reason = "Connection"
         self._world.metrics.suspends.labels(decision.reason.lower()).inc()

@@ -33,6 +33,8 @@ FOLLOWERS_PAUSE = 5.0
 """Seconds until a template counts its tenants anew: a thousand of them that come together are counted once or twice."""
 TIMER_SEEN = 5.0
 """Seconds after which a running gateway has begun what was due: its cron looks once a second, and catches up at its start."""
+SEEN = 5.0
+"""Seconds after scaling down in which a Deployment with a replica is taken for the one from before, whose event is late."""
 STUCK = 60.0
 """Seconds between two looks at a wake that does not succeed: its reason may change without an event."""
 
@@ -162,6 +164,9 @@ class TenantReconciler:
         if deployment.replicas > 0:
             if not life.scaled_up:
                 life.scaled_up = view.pod.created if view.pod is not None else now
+            unseen = life.scaled_down + SEEN - now if life.slept else 0.0
+            if unseen > 0:
+                return unseen
             life.slept = False
             pauses = (self._wait_for_deadline(view, accepted, now), _pass_timer(view, life, now))
             return min((one for one in pauses if one), default=0.0)
