@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -12,6 +13,7 @@ from relay_world import QUIET, WAIT, World, goodbye, make_world, text
 
 from deadlines import eventually
 from tenant_router.relay import pairs
+from tenant_router.relay.pair import Side
 
 
 @pytest.fixture
@@ -119,3 +121,32 @@ async def test_a_lost_gateway_is_explained_only_between_messages() -> None:
         world.client.close()
         await eventually(lambda world=world: world.closed, WAIT)  # type: ignore[misc]
         world.selector.say_when_lost(b"")
+
+
+def alive() -> int:
+    """Relayed sides that are in memory, garbage included."""
+    return sum(isinstance(each, Side) for each in gc.get_objects())
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+async def test_what_is_over_does_not_wait_for_the_garbage_collector(lifted: bool) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        before = alive()
+        world = await make_world()
+        assert alive() == before + 2
+        if lifted:
+            detached = await asyncio.wait_for(world.selector.lift(world.pair), WAIT)
+            assert detached.gateway is not None
+            detached.sock.close()
+            detached.gateway.close()
+        else:
+            await world.send(world.client, goodbye(1000, mask=True))
+        world.client.close()
+        world.gateway.close()
+        await eventually(lambda: lifted or world.closed, WAIT)
+        del world
+        await eventually(lambda: alive() == before, WAIT)
+    finally:
+        gc.enable()

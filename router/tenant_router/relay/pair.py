@@ -85,7 +85,7 @@ class Side(Follower):
 class Pair:
     """A client's connection joined to a gateway's."""
 
-    __slots__ = ("client", "deadline", "gateway", "heir", "lifting", "on_close", "on_request", "owner")
+    __slots__ = ("client", "deadline", "gateway", "heir", "lifting", "on_close", "on_request", "over", "owner")
 
     @property
     def ending(self) -> bool:
@@ -111,9 +111,18 @@ class Pair:
         """When it is dropped whatever happens (time.monotonic), 0: no deadline."""
         self.lifting: asyncio.Future[Detached] | None = None
         """Done when both sockets have been taken out."""
+        self.over = False
+        """Both sockets are closed, or their owner's again."""
         client.peer, gateway.peer = gateway, client
         client.pair = gateway.pair = self
         client.far, gateway.far = gateway.fd, client.fd
+
+    def end(self) -> None:
+        """Let all go of each other: a cycle, and all that hangs on it, would stay until the garbage collector comes."""
+        self.over = True
+        self.on_close = self.on_request = self.owner = None
+        for side in (self.client, self.gateway):
+            del side.peer, side.pair
 
 
 class Detached:

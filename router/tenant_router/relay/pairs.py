@@ -64,14 +64,17 @@ class Pairs:
 
     def insert(self, side: Side, data: bytes) -> None:
         """Send whole frames to a side as soon as what it is being sent stands between two messages."""
-        self._insert(side, data, last=False)
-        self.settle(side.pair)
+        if not side.dead:
+            self._insert(side, data, last=False)
+            self.settle(side.pair)
 
     def close(self, pair: Pair, to_client: bytes, to_gateway: bytes, seconds: float) -> None:
         """Say goodbye to both, each between two messages: last frames, then FIN, then their input is read and dropped.
 
         Whoever has not closed its side after so many seconds is dropped.
         """
+        if pair.over:
+            return
         self._insert(pair.client, to_client, last=True)
         self._insert(pair.gateway, to_gateway, last=True)
         self._end_within(pair, seconds)
@@ -79,6 +82,8 @@ class Pairs:
 
     def drop(self, pair: Pair) -> None:
         """Close both sockets now (idempotent)."""
+        if pair.over:
+            return
         self._ending.discard(pair)
         for side in (pair.client, pair.gateway):
             if not side.dead:
@@ -91,6 +96,7 @@ class Pairs:
         on_close, pair.on_close = pair.on_close, None
         if on_close is not None:
             on_close(pair)
+        pair.end()
 
     def lift(self, pair: Pair, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Detached]:
         """Take both sockets out when both directions stand between two messages.
@@ -99,6 +105,9 @@ class Pairs:
         Cancelling the future lets the relay go on.
         """
         future: asyncio.Future[Detached] = loop.create_future()
+        if pair.over:
+            future.set_exception(ConnectionResetError("closed by a peer"))
+            return future
         future.add_done_callback(lambda _: self._go_on(pair) if future.cancelled() else None)
         pair.lifting = future
         for side in (pair.client, pair.gateway):
@@ -340,6 +349,7 @@ class Pairs:
             for side in (client, gateway):
                 self.careful.pop(side.fd, None)
             future.set_result(Detached(client.sock, client.rest, gateway.sock, gateway.rest))
+            pair.end()
 
     def _bequeath(self, pair: Pair, heir: Callable[[Detached], None]) -> None:
         pair.heir = pair.on_close = None
@@ -350,9 +360,12 @@ class Pairs:
         if not pair.gateway.dead:
             self._bury(pair.gateway)
         heir(Detached(client.sock, client.rest))
+        pair.end()
 
     def _go_on(self, pair: Pair) -> None:
         """Relay again after lifting came to nothing."""
+        if pair.over:
+            return
         pair.lifting = None
         for side in (pair.client, pair.gateway):
             rest, side.rest, side.held = side.rest, b"", False
