@@ -145,7 +145,9 @@ async def test_what_is_over_does_not_wait_for_the_garbage_collector(lifted: bool
             await world.send(world.client, goodbye(1000, mask=True))
         world.client.close()
         world.gateway.close()
-        await eventually(lambda: lifted or world.closed, WAIT)
+        closed = world.closed
+        await eventually(lambda: lifted or closed, WAIT)
+        closed.clear()
         del world
         await eventually(lambda: alive() == before, WAIT)
     finally:
