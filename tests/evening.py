@@ -4,7 +4,9 @@ back, a minute later something more is said. Nothing on the screen may tell that
 from __future__ import annotations
 
 import asyncio
+import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Protocol
 
@@ -76,12 +78,15 @@ async def in_a_browser(page: Page, url: str, token: str, tenant: Watched, kept: 
     await say(page, "good evening")
     await page.until(f"{times('You said: good evening')} === 1", TURN)
     await eventually(tenant.gone, TURN, "it sleeps although a page is open")
-    seen, wakes = [], await tenant.wakes()
+    seen, wakes, sent = [], await tenant.wakes(), len(page.frames_sent)
     # A poll that comes for the first time while parked wakes once, and is known from then on; so does a late refresh.
     since = time.monotonic()
     deadline = since + PATIENCE + TURN
     while (now := time.monotonic()) - since < PATIENCE:
-        assert now < deadline, f"woken {await tenant.wakes() - wakes} times although nobody asked for anything"
+        woken = await tenant.wakes() - wakes
+        assert now < deadline, (
+            f"woken {woken} times although nobody asked for anything; the page asked {asked(page, sent)}"
+        )
         if not await tenant.gone():
             since = now
         seen.append(await page.text())
@@ -99,3 +104,8 @@ async def in_a_browser(page: Page, url: str, token: str, tenant: Watched, kept: 
     await page.reload()
     for words in ("good evening", "are you still there?"):
         await page.until(f"{COMPOSER} && {times(f'You said: {words}')} === 1", TURN)
+
+
+def asked(page: Page, first: int) -> Counter[str]:
+    """Methods of the requests that a page sent from its frame number `first` on."""
+    return Counter(frame.get("method", "") for frame in map(json.loads, page.frames_sent[first:]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Tap:
     port: int
     seen: list[Seen] = field(default_factory=list)
     """Connections in the order in which they came."""
+    heard: float = 0.0
+    """When the server last said something (time.monotonic)."""
 
     @property
     def url(self) -> str:
@@ -68,7 +71,7 @@ async def tap(url: str) -> AsyncIterator[Tap]:
         with contextlib.suppress(OSError):
             back, forth = await asyncio.open_connection(server_of.hostname, server_of.port)
             with contextlib.closing(forth):
-                await asyncio.gather(_pass(reader, forth), _pass(back, writer, seen))
+                await asyncio.gather(_pass(reader, forth), _pass(back, writer, seen, one))
         seen.ended = True
         writer.close()
         tasks.discard(task)
@@ -84,10 +87,13 @@ async def tap(url: str) -> AsyncIterator[Tap]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen | None = None) -> None:
+async def _pass(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen | None = None, one: Tap | None = None
+) -> None:
     try:
         while data := await reader.read(READ):
-            if seen:
+            if seen and one:
+                one.heard = time.monotonic()
                 seen.tail = (seen.tail + data)[-2 - LONGEST_CONTROL :]
             writer.write(data)
             await writer.drain()

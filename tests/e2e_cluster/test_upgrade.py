@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ ADMIN_PORT = 18790
 WORDS = 70
 LONG = f"WORDS:{WORDS} SLOW:200"
 """A turn of 14 s and more: longer than a rollout needs to end a router, shorter than that router's drain of 30 s."""
+SETTLED = 2.0
+"""Seconds without a word from the gateway after which a TUI has loaded what it shows."""
 PACE = 0.1
 """Seconds between two looks at a screen: what stands there for a moment is seen too."""
 ALARMS = ("error", "failed", "mismatch", "unauthorized", "aborted", "event gap", "lost")
@@ -68,6 +71,8 @@ async def person(release: Release, cli: MakeCli, name: str) -> AsyncIterator[Per
     """Somebody who has said `before` and was answered."""
     async with tap(release.url) as way, tui(cli(name, way.url)) as ui:
         await ui.shows("connected | idle", WAKE_SECONDS)
+        # It still loads its history: what is said then is answered, but its status may go on saying that it waits.
+        await eventually(lambda: time.monotonic() - way.heard > SETTLED, SOON, "it has asked all that it asks at first")
         one = Person(name, ui, way, len(way.seen))
         await one.says("before", "You said: before")
         ui.seen.clear()
