@@ -199,7 +199,8 @@ class Talker:
             if frame.get("event") == "chat" and frame["payload"].get("runId") == run:
                 state = frame["payload"]["state"]
                 if state == "final":
-                    return "".join(block.get("text", "") for block in frame["payload"]["message"]["content"])
+                    # A turn that the gateway's death interrupted ends without a message when it is asked for again.
+                    return _text((frame["payload"].get("message") or {}).get("content"))
                 if state in ("error", "aborted"):
                     raise RuntimeError(f"the turn ended: {frame['payload']}")
 
