@@ -9,6 +9,8 @@ from typing import Final
 
 import msgspec
 
+from .question import question
+
 MAX_ANSWERS: Final = 64
 """Answers kept per tenant: clients of three kinds with a dozen polls each."""
 MAX_BYTES: Final = 256 * 1024
@@ -63,6 +65,7 @@ class Answers:
 
     def answer(self, scopes: bytes, method: str, params: bytes, request_id: str) -> bytes | None:
         """Return the response to a poll, None when nobody knows one."""
+        params = question(method, params)
         if method == "sessions.viewers.set":
             # It changes what its own connection is told, and is made again after a wake: nothing to learn from another's.
             payload: bytes | None = _viewers(params)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ..relay.follow import request_method
+from .question import question
 
 BURST: Final = 96.0
 """Requests noted at once: a Control UI that opens sends some sixty."""
@@ -57,7 +58,7 @@ class Noted:
         self.subscriptions: dict[tuple[str, bytes], bytes] | None = None
         """(method, what of) → `params`; None: none."""
         self.polls: dict[tuple[str, bytes], None] | None = None
-        """(method, `params`) of its passive polls; None: none."""
+        """(method, `params` of its `question`) of its passive polls; None: none."""
 
     def hear(self, beginning: bytes, passive: frozenset[str]) -> str | None:
         """Note a message of the client from its first bytes; return its method, None when that can't be seen."""
@@ -86,7 +87,7 @@ class Noted:
         elif method in passive:
             polls = self.polls = self.polls or {}
             if len(polls) < MAX_POLLS:
-                polls[method, params] = None
+                polls[method, question(method, params)] = None
 
     def _subscribe(self, method: str, params: bytes) -> None:
         subscriptions = self.subscriptions = self.subscriptions or {}

@@ -12,7 +12,9 @@ from tenant_router.park.frames import PONG, Cut, Cutter
 from tenant_router.park.machine import OWN, Machine, Phase
 from tenant_router.park.noted import Noted
 
-PASSIVE = frozenset({"health", "status", "system-presence", "cron.list", "sessions.viewers.set"})
+PASSIVE = frozenset(
+    {"health", "status", "system-presence", "cron.list", "sessions.viewers.set", "sessions.catalog.list"}
+)
 SCOPES = b'["operator.read"]'
 
 
@@ -83,6 +85,24 @@ def test_the_barrier_is_seen_and_polls_are_learned() -> None:
         {"type": "res", "id": "c7", "ok": True, "payload": {"of": "cron.list"}}
     ]
     assert one.wanted is None
+
+
+def test_a_poll_that_is_numbered_anew_each_time_is_learned_without_its_number() -> None:
+    numbered = {"agentId": "main", "progressId": "p-1", "allowPartialResults": True}
+    one = machine(b"", ("sessions.catalog.list", json.dumps(numbered).encode()))
+    (catalogs, *_) = read(one.ask_polls())
+    # With the client's own number the gateway would send it events that it never asked for.
+    assert (catalogs["method"], catalogs["params"]) == ("sessions.catalog.list", {"agentId": "main"})
+    one.from_gateway(response(catalogs["id"], {"catalogs": []}))
+    one.park()
+    for number in (2, 3):
+        asked = request("sessions.catalog.list", {**numbered, "progressId": f"p-{number}"}, f"c{number}")
+        assert read(one.from_client(asked)) == [
+            {"type": "res", "id": f"c{number}", "ok": True, "payload": {"catalogs": []}}
+        ]
+        assert one.wanted is None
+    one.from_client(request("sessions.catalog.list", {**numbered, "search": "x"}, "c4"))
+    assert one.wanted == "sessions.catalog.list"
 
 
 def test_a_gateway_that_goes_on_after_all_leaves_no_gap() -> None:

@@ -47,6 +47,20 @@ def test_polls_are_noted_with_their_parameters() -> None:
     assert noted.complete  # what is not noted wakes, but nothing is lost
 
 
+def test_a_poll_that_is_numbered_anew_each_time_is_one() -> None:
+    noted = Noted()
+    passive = PASSIVE | {"sessions.catalog.list"}
+    for number in range(MAX_POLLS + 5):
+        params = {"agentId": "main", "limitPerHost": 40, "progressId": f"p-{number}", "allowPartialResults": True}
+        noted.hear(asked("sessions.catalog.list", params), passive)
+    noted.hear(asked("cron.list", {"limit": 50}), passive)
+    assert noted.polls is not None
+    assert list(noted.polls) == [
+        ("sessions.catalog.list", b'{"agentId":"main","limitPerHost":40}'),
+        ("cron.list", b'{"limit": 50}'),
+    ]
+
+
 def test_what_can_not_be_seen_is_missed() -> None:
     for unseen in (b"", asked("sessions.messages.subscribe", {"key": "a" * 600})[:512]):
         noted = Noted()
