@@ -86,16 +86,17 @@ class MessageReader:
             size = head + length if length <= self._max_size else head
             if len(raw) < size:
                 return None
-            frame = bytes(raw[:size])
-            del raw[:size]
-            if (
+            usual = (
                 self._library is None
-                and frame[0] in WHOLE
+                and raw[0] in WHOLE
                 and masked is (self._side is Side.SERVER)
                 and length <= self._max_size
-            ):
-                return apply_mask(frame[head:], frame[head - 4 : head]) if masked else frame[head:]
-            message = self._by_library(frame)
+            )
+            with memoryview(raw) as view:  # a hello is copied once here, not three times
+                taken = bytes(view[head if usual else 0 : size])
+                mask = bytes(view[head - 4 : head]) if usual and masked else b""
+            del raw[:size]
+            message = (apply_mask(taken, mask) if mask else taken) if usual else self._by_library(taken)
             if message is not None:
                 return message
         return None

@@ -58,6 +58,7 @@ class Router:
         self.rate = RequestRate()
         self.http = HttpFront(self)
         self.draining = False
+        self._loop = asyncio.get_running_loop()
         self._openings: set[Opening] = set()
         self._listener: Listener | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -89,14 +90,14 @@ class Router:
         """
         sock = sock or listening_socket(*self.settings.listen)
         self._listener = Listener(sock, lambda: len(self._openings) >= MAX_OPENING, self._accepted)
-        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="router sweep")
+        self._sweeper = self._loop.create_task(self._sweep(), name="router sweep")
 
     def _accepted(self, sock: socket.socket, peer: str) -> None:
         self.metrics.accepted.inc()
         opening = Opening()
         self._openings.add(opening)
-        task = opening.task = asyncio.get_running_loop().create_task(
-            serve(self, Wire(self.selector, sock), peer, opening)
+        task = opening.task = self._loop.create_task(
+            serve(self, Wire(self.selector, sock), peer, opening), name="opening"
         )
         task.add_done_callback(partial(self._opened, opening))
 
