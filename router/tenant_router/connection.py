@@ -14,6 +14,7 @@ from openclaw_protocol.challenge import Challenge
 from openclaw_protocol.connect import ConnectRequest, parse_connect
 from openclaw_protocol.device import verify_device
 from openclaw_protocol.rejections import GatewayDraining, RateLimited, Rejection, TokenMismatch, TokenMissing
+from tenant_api.tokens import token_digest
 
 from . import entry
 from .fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
@@ -72,7 +73,8 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     verify_device(request.params, challenge, int(time.time() * 1000))
 
     # 3. Find. A stranger never wakes a gateway.
-    match = _enter(router, request, origin)
+    digest = None if request.params.token is None else token_digest(request.params.token)
+    match = _enter(router, request, digest, origin)
 
     # 4 to 6. Wake, hold, and say hello to the gateway in the client's place.
     await router.suspends.opened(match.tenant.key)
@@ -81,7 +83,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
     with router.live.opening(match.tenant.key):
         leg, uid = await _greet(router, wire, opening, request, match.tenant, address, origin, copied)
     try:
-        _still_enters(router, request, match)
+        _still_enters(router, request, digest, match)
     except Rejection:
         leg.wire.close()
         raise
@@ -111,10 +113,10 @@ async def _first_request(wire: Wire, reader: MessageReader) -> ConnectRequest:
         reader.feed(await wire.recv())
 
 
-def _enter(router: Router, request: ConnectRequest, origin: ClientOrigin) -> TokenMatch:
+def _enter(router: Router, request: ConnectRequest, digest: bytes | None, origin: ClientOrigin) -> TokenMatch:
     """Find the tenant and let it in, or refuse in upstream's words."""
     try:
-        match = entry.find(router, request.params.token, origin)
+        match = entry.find(router, digest, origin)
         entry.check(router, match.tenant)
         return match
     except entry.NoToken:
@@ -131,9 +133,9 @@ def _enter(router: Router, request: ConnectRequest, origin: ClientOrigin) -> Tok
         raise TooManyConnections(denied.limit) from None
 
 
-def _still_enters(router: Router, request: ConnectRequest, match: TokenMatch) -> None:
+def _still_enters(router: Router, request: ConnectRequest, digest: bytes | None, match: TokenMatch) -> None:
     """Refuse who was let in, if its token was taken away while it was held: only what is relayed hears of that."""
-    now = entry.holder(router, request.params.token or "")
+    now = None if digest is None else entry.holder(router, digest)
     if now is None or now.tenant.key != match.tenant.key:
         raise TokenMismatch(request.params.client)
     if now.tenant.suspended:

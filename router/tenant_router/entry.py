@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tenant_api.tokens import token_digest
-
 from .fleet import TenantRecord, TokenMatch
 from .origin import ClientOrigin
 
@@ -66,14 +64,16 @@ def bearer(authorization: str) -> str | None:
     return (shown.strip() if scheme.lower() == "bearer" else "") if shown else None
 
 
-def holder(router: Router, token: str) -> TokenMatch | None:
-    """Return who has a token that is valid now. Counts nothing."""
-    match = router.fleet.find(token_digest(token))
+def holder(router: Router, digest: bytes) -> TokenMatch | None:
+    """Return who has the token of this digest (`tokens.token_digest`) if it is valid now. Counts nothing."""
+    match = router.fleet.find(digest)
     return None if match is not None and match.expires_at is not None and match.expires_at <= time.time() else match
 
 
-def find(router: Router, token: str | None, origin: ClientOrigin) -> TokenMatch:
-    """Return who has a token. Strangers from this machine are not counted, as upstream exempts loopback.
+def find(router: Router, digest: bytes | None, origin: ClientOrigin) -> TokenMatch:
+    """Return who has the token of this digest (None: none was shown).
+
+    Strangers from this machine are not counted, as upstream exempts loopback.
 
     Raises
     ------
@@ -83,9 +83,9 @@ def find(router: Router, token: str | None, origin: ClientOrigin) -> TokenMatch:
     now = time.monotonic()
     if not origin.loopback and (locked := router.failures.locked(origin.address, now)):
         raise LockedOut(locked)
-    if token is None:
+    if digest is None:
         raise NoToken
-    match = holder(router, token)
+    match = holder(router, digest)
     if match is None:
         if not origin.loopback:
             router.failures.failed(origin.address, now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Callable, Container, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
 from websockets.frames import Close, Frame, Opcode
@@ -147,6 +147,25 @@ class Connection:
         self._live.forget(self, self._activity)
 
 
+class _Opening:
+    """See `Live.opening`."""
+
+    __slots__ = ("_activity",)
+
+    def __init__(self, activity: TenantActivity) -> None:
+        self._activity = activity
+
+    def __enter__(self) -> None:
+        self._activity.connections += 1
+        self._activity.opening += 1
+        self._activity.last_seen = time.time()
+
+    def __exit__(self, *_: object) -> None:
+        self._activity.connections -= 1
+        self._activity.opening -= 1
+        self._activity.last_seen = time.time()
+
+
 class Live:
     """Who is connected."""
 
@@ -165,19 +184,9 @@ class Live:
         metrics.relayed.set_function(lambda: self.relayed)
         selector.say_when_lost(restarting())
 
-    @contextmanager
-    def opening(self, key: str) -> Iterator[None]:
+    def opening(self, key: str) -> AbstractContextManager[None]:
         """Count a connection of this tenant while it is being opened, or an HTTP request while it runs."""
-        activity = self._activity.of(key)
-        activity.connections += 1
-        activity.opening += 1
-        activity.last_seen = time.time()
-        try:
-            yield
-        finally:
-            activity.connections -= 1
-            activity.opening -= 1
-            activity.last_seen = time.time()
+        return _Opening(self._activity.of(key))
 
     def features(self, key: str, uid: str, hello: bytes) -> bytes:
         """Return what a tenant's clients build on; worked out once for each incarnation of its gateway."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from tenant_api.tokens import token_digest
+
 from .. import entry
 from .control_ui import ControlUi
 from .proxy import HttpProxy
@@ -53,7 +55,8 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
 
 def _answered_here(router: Router, request: Request) -> bool:
     """Tell whether the request's token is valid, and its tenant's gateway asleep or one that has nothing of the page's."""
-    match = entry.holder(router, entry.bearer(request.headers.get("authorization", "")) or "")
+    token = entry.bearer(request.headers.get("authorization", "")) or ""
+    match = entry.holder(router, token_digest(token))
     if match is None:
         return False
     return match.tenant.runtime == "native" or router.fleet.awake(match.tenant.key) is None

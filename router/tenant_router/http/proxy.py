@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
+from tenant_api.tokens import token_digest
 
 from .. import entry
 from ..fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
@@ -88,7 +89,8 @@ class HttpProxy:
 
     async def _refuse(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose token stopped working while it waited."""
-        match = entry.holder(self._router, entry.bearer(request.headers.get("authorization", "")) or "")
+        token = entry.bearer(request.headers.get("authorization", "")) or ""
+        match = entry.holder(self._router, token_digest(token))
         response = _suspended() if match is not None and match.tenant.suspended else _unauthorized()
         self._router.metrics.http.labels(str(response.status_code)).inc()
         await response(scope, receive, send)
@@ -98,7 +100,7 @@ class HttpProxy:
         # What is no Bearer token is a wrong one, not none: it counts for the address.
         token = entry.bearer(request.headers.get("authorization", ""))
         try:
-            match = entry.find(router, token, origin)
+            match = entry.find(router, None if token is None else token_digest(token), origin)
             entry.check(router, match.tenant)
             return match
         except entry.LockedOut as denied:
