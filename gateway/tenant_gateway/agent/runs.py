@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from tenant_gateway.server.barriers import PATIENCE
 from tenant_gateway.server.client import event_head
 from tenant_gateway.storage.sessions import DEFAULT_AGENT, now_ms
 
 if TYPE_CHECKING:
     from tenant_gateway.gateway import Gateway
+    from tenant_gateway.server.client import Client
 
 _DELTA_INTERVAL: Final = 0.1
 """Seconds between two deltas of one run (upstream: 0.15). Each carries the whole text so far, so a delta for every token
@@ -54,6 +56,9 @@ class Run:
         """Why it is being stopped: `rpc` (a client), `timeout`, `restart`."""
         self.task: asyncio.Task[None] | None = None
         self.outcome: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.asked_by: Client | None = None
+        """The client that was told `started`; None: nobody waits for that."""
+        self._read: asyncio.Future[None] | None = None
         self._seq = 0
         self._item = f"{run_id}:1"
         self._sent = 0
@@ -167,6 +172,24 @@ class Run:
         head = event_head("agent", msgspec.json.encode(payload))
         for client in clients:
             client.send_event(head)
+
+    def begin(self) -> None:
+        """Begin, with the client having been told `started`."""
+        if self.asked_by is not None:
+            self._read = self.asked_by.barrier()
+            self.asked_by = None
+
+    async def taken_note_of(self) -> None:
+        """Wait until the client that sent the message has read `started`: it nearly always has, long before a turn's end.
+
+        Upstream's TUI (2026.9.6) takes note of `started` only after all that it read in the same piece. When that is the
+        whole turn, because it was busy for as long, it goes on to show that it waits, until it is restarted: `lifecycle
+        start` has made the run its active one, and events of the active run do not end its waiting for `started`.
+        Upstream's own turns take a second of processor time, ours some milliseconds.
+        """
+        if self._read is not None:
+            await asyncio.wait((self._read,), timeout=PATIENCE)
+            self._read = None
 
     # Stopping
 

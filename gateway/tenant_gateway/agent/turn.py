@@ -22,6 +22,7 @@ async def run_turn(run: Run) -> None:
         CancelledError: the run was aborted or the gateway stops; the caller finishes it.
     """
     timeout = run.options.get("timeoutMs") or 0
+    run.begin()
     try:
         async with asyncio.timeout(timeout / 1000 if timeout else None):
             await _turn(run)
@@ -31,6 +32,7 @@ async def run_turn(run: Run) -> None:
     except UnknownModel as error:
         finish_error(run, str(error), {})
     except ProviderError as error:
+        await run.taken_note_of()
         finish_error(run, error.shown, error.detail)
 
 
@@ -105,9 +107,11 @@ async def _converse(run: Run, models: list[Model], prompt: str) -> None:
         run.end_item(answer.message())
         if answer.tool_calls:
             await run_calls(run, answer.tool_calls)
-        elif not gateway.lanes.steering(run):
-            finish_ok(run, answer, usage)
-            return
+        else:
+            await run.taken_note_of()
+            if not gateway.lanes.steering(run):
+                finish_ok(run, answer, usage)
+                return
         gateway.lanes.steer(run)
     raise ProviderError("The agent did not come to an end.", {"failoverReason": "loop"})
 

@@ -42,7 +42,8 @@ def take(
     """Accept a message of a client, at once, or when the files that come with it are on disk."""
     if call.params.get("attachments"):
         return _take_with_files(call, key, run_id, message, options)
-    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=call.client.describe())
+    run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=call.client.describe())
+    run.asked_by = call.client
     return {"runId": run_id, "status": "started"}
 
 
@@ -52,7 +53,8 @@ async def _take_with_files(call: Call, key: str, run_id: str, message: str, opti
         return known  # the same request came again while the files were written
     check_phase(call.gateway, call.method)  # as when it came: meanwhile the gateway may have been told to sleep
     sender = call.client.describe()
-    accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender, media=media)
+    run = accept(call.gateway, key, run_id, message, method=call.method, options=options, sender=sender, media=media)
+    run.asked_by = call.client
     return {"runId": run_id, "status": "started"}
 
 

@@ -25,6 +25,7 @@ from tenant_gateway.methods.dispatch import serve
 from tenant_gateway.methods.registry import RequestError
 from tenant_gateway.server import websocket
 from tenant_gateway.server.auth import Identity, Peer, authenticate
+from tenant_gateway.server.barriers import Barriers
 from tenant_gateway.server.origin import check_origin
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Client:
         self._seq = 0
         self._closing = False
         self._answered_ping = True
+        self._barriers = Barriers()
         self._tasks: set[asyncio.Task[None]] = set()
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(_HANDSHAKE_TIMEOUT, self._reject, HandshakeTimeout())
@@ -102,6 +104,7 @@ class Client:
             self._transport.write(websocket.frame(websocket.PONG, payload))
         elif opcode == websocket.PONG:
             self._answered_ping = True
+            self._barriers.ponged(payload)
         elif opcode == websocket.CLOSE:
             code, reason = websocket.parse_close(payload)
             self.close(1000 if code == websocket.NO_STATUS else code, reason)
@@ -208,6 +211,15 @@ class Client:
             shown["displayName"] = info.display_name
         return shown
 
+    def barrier(self) -> asyncio.Future[None]:
+        """Return what is done once the client has read all that it was sent until now, or is gone: a ping is answered."""
+        payload, read = self._barriers.ping()
+        if self._closing:
+            self._barriers.give_up()
+        else:
+            self._transport.write(websocket.frame(websocket.PING, payload))
+        return read
+
     # End
 
     def _ping(self) -> None:
@@ -215,7 +227,7 @@ class Client:
             self._transport.abort()
             return
         self._answered_ping = False
-        self._transport.write(websocket.frame(websocket.PING, b""))
+        self._transport.write(websocket.frame(websocket.PING, self._barriers.ping()[0]))
         self._timer = asyncio.get_running_loop().call_later(_PING_INTERVAL, self._ping)
 
     def _reject(self, rejection: Rejection) -> None:
@@ -230,6 +242,7 @@ class Client:
         if self._closing:
             return
         self._closing = True
+        self._barriers.give_up()
         self._timer.cancel()
         self._transport.write(websocket.close_frame(code, reason))
         if self._transport.can_write_eof():
@@ -239,11 +252,13 @@ class Client:
     def eof_received(self) -> None:
         """The client has closed its side."""
         self._closing = True
+        self._barriers.give_up()
         self._transport.close()
 
     def lost(self) -> None:
         """The connection is gone: nobody waits for answers any more."""
         self._closing = True
+        self._barriers.give_up()
         self._timer.cancel()
         for task in self._tasks:
             task.cancel()
