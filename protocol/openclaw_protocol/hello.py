@@ -116,7 +116,14 @@ def _usual(frame: bytes, request_id: str) -> Restored | None:
     before, found, after = tail.partition(named)
     if not found or b'"authMode"' in before or b'"authMode"' in after:
         return None
-    parts = b'{"type":"res","id":', _encode(request_id), frame[start.end() : cut + 1], before, b'"authMode":"token"', after
+    parts = (
+        b'{"type":"res","id":',
+        _encode(request_id),
+        frame[start.end() : cut + 1],
+        before,
+        b'"authMode":"token"',
+        after,
+    )
     return Restored(b"".join((*parts, b"}}")), True)
 
 
