@@ -131,7 +131,8 @@ async def test_files_of_others(scene: Scene) -> None:
 
 
 async def test_system_is_read_only(scene: Scene) -> None:
-    for file in ("/usr/bin/x", "/etc/x", "/etc/passwd", "/bin/sh", "/x", "/proc/sys/kernel/hostname", "/dev/x"):
+    # A program that nobody runs: one that runs is refused as busy, whoever asks.
+    for file in ("/usr/bin/x", "/etc/x", "/etc/passwd", "/bin/false", "/x", "/proc/sys/kernel/hostname", "/dev/x"):
         await refused(scene, f"open({file!r}, 'a').write('x')")
     for module in (DOUBLES / "double_gateway" / "__main__.py", Path(os.__file__)):
         await refused(scene, f"open({str(module)!r}, 'a').write('x')")
