@@ -135,7 +135,7 @@ def _enter(router: Router, request: ConnectRequest, digest: bytes | None, origin
 
 def _still_enters(router: Router, request: ConnectRequest, digest: bytes | None, match: TokenMatch) -> None:
     """Refuse who was let in, if its token was taken away while it was held: only what is relayed hears of that."""
-    now = None if digest is None else entry.holder(router, digest)
+    now = entry.holder(router, digest)
     if now is None or now.tenant.key != match.tenant.key:
         raise TokenMismatch(request.params.client)
     if now.tenant.suspended:

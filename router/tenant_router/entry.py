@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tenant_api.tokens import token_digest
+
 from .fleet import TenantRecord, TokenMatch
 from .origin import ClientOrigin
 
@@ -64,9 +66,15 @@ def bearer(authorization: str) -> str | None:
     return (shown.strip() if scheme.lower() == "bearer" else "") if shown else None
 
 
-def holder(router: Router, digest: bytes) -> TokenMatch | None:
+def bearer_digest(authorization: str) -> bytes | None:
+    """Return the digest of what an `Authorization` header shows, as `find` and `holder` take it; None: it shows nothing."""
+    token = bearer(authorization)
+    return None if token is None else token_digest(token)
+
+
+def holder(router: Router, digest: bytes | None) -> TokenMatch | None:
     """Return who has the token of this digest (`tokens.token_digest`) if it is valid now. Counts nothing."""
-    match = router.fleet.find(digest)
+    match = None if digest is None else router.fleet.find(digest)
     return None if match is not None and match.expires_at is not None and match.expires_at <= time.time() else match
 
 

@@ -147,7 +147,7 @@ class Connection:
         self._live.forget(self, self._activity)
 
 
-class _Opening:
+class _Counted:
     """See `Live.opening`."""
 
     __slots__ = ("_activity",)
@@ -186,7 +186,7 @@ class Live:
 
     def opening(self, key: str) -> AbstractContextManager[None]:
         """Count a connection of this tenant while it is being opened, or an HTTP request while it runs."""
-        return _Opening(self._activity.of(key))
+        return _Counted(self._activity.of(key))
 
     def features(self, key: str, uid: str, hello: bytes) -> bytes:
         """Return what a tenant's clients build on; worked out once for each incarnation of its gateway."""

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from tenant_api.tokens import token_digest
-
 from .. import entry
 from .control_ui import ControlUi
 from .proxy import HttpProxy
@@ -55,8 +53,7 @@ def build_app(router: Router, proxy: HttpProxy) -> FastAPI:
 
 def _answered_here(router: Router, request: Request) -> bool:
     """Tell whether the request's token is valid, and its tenant's gateway asleep or one that has nothing of the page's."""
-    token = entry.bearer(request.headers.get("authorization", "")) or ""
-    match = entry.holder(router, token_digest(token))
+    match = entry.holder(router, entry.bearer_digest(request.headers.get("authorization", "")))
     if match is None:
         return False
     return match.tenant.runtime == "native" or router.fleet.awake(match.tenant.key) is None

@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 from yarl import URL
 
 from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
-from tenant_api.tokens import token_digest
 
 from .. import entry
 from ..fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
@@ -89,18 +88,16 @@ class HttpProxy:
 
     async def _refuse(self, request: Request, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request whose token stopped working while it waited."""
-        token = entry.bearer(request.headers.get("authorization", "")) or ""
-        match = entry.holder(self._router, token_digest(token))
+        match = entry.holder(self._router, _digest(request))
         response = _suspended() if match is not None and match.tenant.suspended else _unauthorized()
         self._router.metrics.http.labels(str(response.status_code)).inc()
         await response(scope, receive, send)
 
     def _enter(self, request: Request, origin: ClientOrigin) -> TokenMatch | Response:
         router = self._router
-        # What is no Bearer token is a wrong one, not none: it counts for the address.
-        token = entry.bearer(request.headers.get("authorization", ""))
         try:
-            match = entry.find(router, None if token is None else token_digest(token), origin)
+            # What is no Bearer token is a wrong one, not none: it counts for the address.
+            match = entry.find(router, _digest(request), origin)
             entry.check(router, match.tenant)
             return match
         except entry.LockedOut as denied:
@@ -214,6 +211,10 @@ class _Body:
         async for part in self._request.stream():
             if part:
                 yield part
+
+
+def _digest(request: Request) -> bytes | None:
+    return entry.bearer_digest(request.headers.get("authorization", ""))
 
 
 def _unauthorized() -> Response:

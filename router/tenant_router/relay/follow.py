@@ -140,14 +140,12 @@ class Follower:
 
 def beginning_of_whole(buffer: Buffer, end: int) -> bytes | None:
     """Return what `advance_and_look` would when `buffer[:end]` is one whole masked text frame, as nearly all are; else None."""
-    if end < 8 or buffer[0] != WHOLE_TEXT:
+    if end < 8 or buffer[0] != WHOLE_TEXT or buffer[1] < 128:
         return None
-    size, at = SIZES[buffer[1]], 2
+    size = SIZES[buffer[1]]
     if size < 0:
-        size, at = (buffer[2] << 8 | buffer[3]) - size, 4
-    if size != end or buffer[1] < 128:
-        return None
-    return apply_mask(buffer[at + 4 : min(at + 4 + LOOK, end)], bytes(buffer[at : at + 4]))
+        size = (buffer[2] << 8 | buffer[3]) - size
+    return _beginning(buffer, 0, end) if size == end else None
 
 
 def _beginning(buffer: Buffer, start: int, end: int) -> bytes:

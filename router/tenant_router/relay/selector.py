@@ -56,7 +56,6 @@ class RelaySelector(selectors.EpollSelector):
         The socket stays in the epoll set until it is closed by `discard`, relayed or released. A socket has one watch at
         a time: a new one cancels the one before.
         """
-        assert self.loop is not None
         fd = sock.fileno()
         self._edges.discard(fd)
         return self._wait(fd, events | ONESHOT)
