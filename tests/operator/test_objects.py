@@ -1,4 +1,4 @@
-"""Every builder's result, whole: what a tenant costs on Kubernetes can be read here."""
+"""Every builder's result, whole: what a tenant costs on Kubernetes can be read here, and in `test_network_policies`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from unstamped import unstamped
 
-from tenant_api.egress import Egress
 from tenant_api.identity import identity_secret, identity_user
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
@@ -16,13 +16,6 @@ from tenant_operator.objects.amounts import canonical
 from tenant_operator.objects.claim import BoundFacts, build_claim, user_mark
 from tenant_operator.objects.deployment import as_seen, asleep_at_birth, build_deployment
 from tenant_operator.objects.marks import APPLIED, digest, stamp, stamped
-from tenant_operator.objects.network_policy import (
-    PRIVATE_V4,
-    PRIVATE_V6,
-    Traffic,
-    build_network_policy,
-    build_template_policy,
-)
 from tenant_operator.objects.prebind import build_prebind
 from tenant_operator.objects.secret import GatewayDoor, build_secret, template_mark, tenant_mark
 from tenant_operator.objects.service_account import build_service_account
@@ -68,12 +61,6 @@ def tenant(**spec: Any) -> Tenant:
 
 def template(**spec: Any) -> TenantTemplate:
     return TenantTemplate.model_validate({"metadata": {"name": "standard"}, "spec": {"version": "3", **spec}})
-
-
-def unstamped(body: dict[str, Any]) -> dict[str, Any]:
-    annotations = {key: value for key, value in body["metadata"]["annotations"].items() if key != APPLIED}
-    metadata = {key: value for key, value in body["metadata"].items() if key != "annotations"}
-    return {**body, "metadata": {**metadata, "annotations": annotations} if annotations else metadata}
 
 
 def test_deployment() -> None:
@@ -295,89 +282,6 @@ def test_service_account() -> None:
             },
         },
         "automountServiceAccountToken": False,
-    }
-
-
-def test_network_policy() -> None:
-    traffic = Traffic("system", (("app", "router"),), (Egress("10.1.2.0/24", 8080),), "dns")
-    assert unstamped(build_network_policy(traffic))["spec"] == {
-        "podSelector": {
-            "matchLabels": {"app.kubernetes.io/managed-by": "openclaw-tenancy"},
-            "matchExpressions": [
-                {"key": "app.kubernetes.io/component", "operator": "In", "values": ["gateway", "prebind"]}
-            ],
-        },
-        "policyTypes": ["Ingress", "Egress"],
-        "ingress": [
-            {
-                "from": [
-                    {
-                        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "system"}},
-                        "podSelector": {"matchLabels": {"app": "router"}},
-                    }
-                ],
-                "ports": [{"protocol": "TCP", "port": 18789}],
-            }
-        ],
-        "egress": [
-            {
-                "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dns"}}}],
-                "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
-            },
-            {
-                "to": [
-                    {"ipBlock": {"cidr": "0.0.0.0/0", "except": list(PRIVATE_V4)}},
-                    {"ipBlock": {"cidr": "::/0", "except": list(PRIVATE_V6)}},
-                ],
-                "ports": [{"protocol": "TCP", "port": 443}],
-            },
-            {"to": [{"ipBlock": {"cidr": "10.1.2.0/24"}}], "ports": [{"protocol": "TCP", "port": 8080}]},
-        ],
-    }
-
-
-@pytest.mark.parametrize("name", ["standard", "t" * 63])
-def test_template_policy(name: str) -> None:
-    made = build_template_policy(
-        TenantTemplate.model_validate(
-            {
-                "metadata": {"name": name, "uid": "uid-2"},
-                "spec": {"version": "3", "egress": ["10.1.2.0/24:8080", "fd12:3456::/48:5432"]},
-            }
-        )
-    )
-    assert unstamped(made) == {
-        "metadata": {
-            "name": f"openclaw-gateways-{name}",
-            "labels": {
-                "app.kubernetes.io/managed-by": "openclaw-tenancy",
-                "app.kubernetes.io/component": "gateway-namespace",
-                "openclaw-tenancy.dev/template": name,
-            },
-            "ownerReferences": [
-                {
-                    "apiVersion": "openclaw-tenancy.dev/v1alpha1",
-                    "kind": "TenantTemplate",
-                    "name": name,
-                    "uid": "uid-2",
-                    "controller": True,
-                }
-            ],
-        },
-        "spec": {
-            "podSelector": {
-                "matchLabels": {
-                    "app.kubernetes.io/managed-by": "openclaw-tenancy",
-                    "app.kubernetes.io/component": "gateway",
-                    "openclaw-tenancy.dev/template": name,
-                }
-            },
-            "policyTypes": ["Egress"],
-            "egress": [
-                {"to": [{"ipBlock": {"cidr": "10.1.2.0/24"}}], "ports": [{"protocol": "TCP", "port": 8080}]},
-                {"to": [{"ipBlock": {"cidr": "fd12:3456::/48"}}], "ports": [{"protocol": "TCP", "port": 5432}]},
-            ],
-        },
     }
 
 
