@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import random
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -20,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from kubernetes_world import MASTER_KEY, Cluster
+from kubernetes_process import router_environ, start_router
+from kubernetes_world import Cluster
 from ruamel.yaml import YAML
 
 from tenant_api.apiserver_errors import ApiError
@@ -85,7 +84,6 @@ class Routers:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Routers]:
         """Make the Deployment and run its pods while the block runs."""
-        (self.folder / "master-key").write_bytes(MASTER_KEY)
         spec = self.deployment["spec"]["template"]["spec"]
         spec["serviceAccountName"] = "default"
         for kind, body in (("deployments", self.deployment), ("services", self.service)):
@@ -166,25 +164,12 @@ class Routers:
         told = {one["name"]: one["value"] for one in pod["spec"]["containers"][0]["env"]}
         environ = {
             **told,
-            "PATH": os.environ["PATH"],
-            "HOME": str(self.folder),
-            "KUBECONFIG": os.environ["KUBECONFIG"],
-            "OPENCLAW_TENANCY_NAMESPACES": self.cluster.namespace,
-            "OPENCLAW_TENANCY_MASTER_KEY_FILE": str(self.folder / "master-key"),
+            **router_environ(self.cluster.namespace, self.folder),
             "OPENCLAW_TENANCY_LISTEN": f"{replica.host}:18789",
             "OPENCLAW_TENANCY_ADMIN": f"{replica.host}:18790",
         }
         log = self.folder / f"{replica.name}.log"
-        with log.open("wb") as file:
-            replica.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tenant_router",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env=environ,
-            )
+        replica.process = await start_router(environ, log)
         probe = pod["spec"]["containers"][0]["readinessProbe"]["periodSeconds"]
         while not replica.ready:
             await asyncio.sleep(probe)

@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import signal
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 import aiohttp
 import pytest
-from kubernetes_world import MASTER_KEY, Cluster, Line, Node
+from kubernetes_process import router_environ, start_router
+from kubernetes_world import Cluster, Line, Node
 from router_world import Client
 
 from deadlines import eventually
@@ -56,29 +56,15 @@ class Replicas:
         self._all: list[RouterProcess] = []
 
     async def start(self, **environ: str) -> RouterProcess:
-        key = self._folder / "master-key"
-        key.write_bytes(MASTER_KEY)
         log = self._folder / f"router-{len(self._all)}.log"
-        with log.open("wb") as file:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "tenant_router",
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                env={
-                    "PATH": os.environ["PATH"],
-                    "HOME": str(self._folder),
-                    "KUBECONFIG": os.environ["KUBECONFIG"],
-                    "OPENCLAW_TENANCY_NAMESPACES": self._cluster.namespace,
-                    "OPENCLAW_TENANCY_MASTER_KEY_FILE": str(key),
-                    "OPENCLAW_TENANCY_LISTEN": "127.0.0.1:0",
-                    "OPENCLAW_TENANCY_ADMIN": "127.0.0.1:0",
-                    "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "5s",
-                    **environ,
-                },
-            )
+        told = {
+            **router_environ(self._cluster.namespace, self._folder),
+            "OPENCLAW_TENANCY_LISTEN": "127.0.0.1:0",
+            "OPENCLAW_TENANCY_ADMIN": "127.0.0.1:0",
+            "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "5s",
+            **environ,
+        }
+        process = await start_router(told, log)
         self._all.append(RouterProcess(process, log))
         return self._all[-1]
 
