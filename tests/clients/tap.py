@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 READ = 64 * 1024
+MOST = 1 << 20
+"""Bytes passed on at once after having been held back: more than a turn has."""
 CLOSE = 0x88
 """First byte of a WebSocket close frame (RFC 6455 section 5.5.1); a server's is not masked, and the last that it sends."""
 LONGEST_CONTROL = 125
@@ -46,6 +48,8 @@ class Tap:
     """Connections in the order in which they came."""
     heard: float = 0.0
     """When the server last said something (time.monotonic)."""
+    flows: asyncio.Event = field(default_factory=asyncio.Event)
+    """Cleared: what the server says is held back, and comes in one piece once it is set again. Set at first."""
 
     @property
     def url(self) -> str:
@@ -78,6 +82,7 @@ async def tap(url: str) -> AsyncIterator[Tap]:
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     one = Tap(server.sockets[0].getsockname()[1])
+    one.flows.set()
     try:
         yield one
     finally:
@@ -93,6 +98,9 @@ async def _pass(
     try:
         while data := await reader.read(READ):
             if seen and one:
+                if not one.flows.is_set():
+                    await one.flows.wait()
+                    data += await reader.read(MOST)  # what came meanwhile
                 one.heard = time.monotonic()
                 seen.tail = (seen.tail + data)[-2 - LONGEST_CONTROL :]
             writer.write(data)

@@ -3,73 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from native_world import TOKEN, NativeGateway, Operator
 
 from clients.openclaw_cli import OpenClawCli
+from clients.tap import tap
 from clients.tui import tui
 from deadlines import eventually
 
 START = 60.0
 """Seconds for the TUI to be there, on a busy machine."""
 TURN = 20.0
-MOST = 1 << 20
-"""Bytes passed on at once: more than a turn has."""
-
-
-@dataclass
-class Passage:
-    """A local port that leads to a gateway, whose words can be held back and then come all at once."""
-
-    port: int = 0
-    flows: asyncio.Event = field(default_factory=asyncio.Event)
-
-    @property
-    def url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}"
-
-
-@asynccontextmanager
-async def passage(gateway: NativeGateway) -> AsyncIterator[Passage]:
-    one = Passage()
-    one.flows.set()
-    tasks: set[asyncio.Task[Any]] = set()
-
-    async def forth(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(MOST):
-            writer.write(data)
-
-    async def back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while data := await reader.read(MOST):
-            if not one.flows.is_set():
-                await one.flows.wait()
-                data += await reader.read(MOST)  # what came meanwhile, in the same piece
-            writer.write(data)
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        tasks.add(task)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            theirs, ours = await asyncio.open_connection("127.0.0.1", gateway.port)
-            with contextlib.closing(ours), contextlib.closing(writer):
-                await asyncio.gather(forth(reader, ours), back(theirs, writer))
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    one.port = server.sockets[0].getsockname()[1]
-    try:
-        yield one
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def answered(operator: Operator) -> bool:
@@ -82,7 +28,7 @@ def finals(operator: Operator) -> int:
 
 
 async def test_a_turn_ends_when_its_sender_has_read_that_it_began(gateway: NativeGateway, operator: Operator) -> None:
-    async with passage(gateway) as way:
+    async with tap(f"ws://127.0.0.1:{gateway.port}") as way:
         sender = await Operator(way).open()
         way.flows.clear()
         message = {"sessionKey": "main", "message": "hello", "idempotencyKey": "late"}
@@ -101,7 +47,7 @@ async def test_its_status_does_not_wait_for_a_turn_that_is_over(
     gateway: NativeGateway, operator: Operator, openclaw_cli: Callable[..., OpenClawCli]
 ) -> None:
     """Every second time that upstream's TUI reads `started` together with all of the turn, it waits for ever."""
-    async with passage(gateway) as way, tui(openclaw_cli(way.url, TOKEN)) as ui:
+    async with tap(f"ws://127.0.0.1:{gateway.port}") as way, tui(openclaw_cli(way.url, TOKEN)) as ui:
         await ui.shows("connected | idle", START)
         way.flows.clear()
         await ui.say("hello")
