@@ -25,6 +25,7 @@ PRELOAD = Path(__file__).parents[2] / "images" / "openclaw" / "pod.cjs"
 EXIT_CONFIG = 78
 START_TIMEOUT = 150.0  # upstream needs 7 s of a free core
 RELOAD_TIMEOUT = 20.0
+EXIT_TIMEOUT = 30.0  # it takes a second when nothing is under way
 
 
 class Mount:
@@ -89,10 +90,13 @@ class Pod:
             )
         try:
             yield process
+        except BaseException:
+            print(self.log.read_text(errors="replace"))
+            raise
         finally:
             if process.returncode is None:
-                process.terminate()
-                await asyncio.wait_for(process.wait(), START_TIMEOUT)
+                process.kill()
+                await asyncio.wait_for(process.wait(), EXIT_TIMEOUT)
 
     async def listening(self) -> None:
         async def answers() -> bool:
@@ -132,7 +136,7 @@ async def test_native_serves_the_mounted_config_and_follows_it(pod: Pod) -> None
         await eventually(reloaded, RELOAD_TIMEOUT)
         await operator.close()
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), START_TIMEOUT) == 0
+        assert await asyncio.wait_for(process.wait(), EXIT_TIMEOUT) == 0
 
 
 async def test_the_same_bytes_leave_the_file_as_it_is(pod: Pod) -> None:
@@ -160,7 +164,8 @@ async def test_upstream_serves_the_mounted_config_and_follows_it(pod: Pod, openc
         await eventually(lambda: pod.target.read_bytes() == changed, RELOAD_TIMEOUT)
         await eventually(lambda: "config change detected" in pod.log.read_text(), RELOAD_TIMEOUT)
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(process.wait(), START_TIMEOUT) == 0
+        # It hears the kubelet; how long it drains then, up to 315 s, is its own affair.
+        await eventually(lambda: "received SIGTERM; shutting down" in pod.log.read_text(), EXIT_TIMEOUT)
 
 
 def preloaded(openclaw: OpenClawRuntime, pod: Pod) -> list[str]:
