@@ -48,6 +48,8 @@ GIVE_UP = 600.0
 """Seconds until tenants that are not provisioned end the run."""
 LOOK = 0.5
 """Seconds between two looks at the metrics: making them costs the operator 10 ms."""
+SELDOM = 2.0
+"""The same while it provisions: when it is done it says itself."""
 QUIET = 2.0
 """Seconds without a reconcile: the operator is at rest."""
 SPEC = {
@@ -183,7 +185,7 @@ async def leading(running: OperatorProcess) -> None:
             await asyncio.sleep(LOOK)
 
 
-async def at_rest(running: OperatorProcess, tenants: int) -> float:
+async def at_rest(running: OperatorProcess, tenants: int, look: float = LOOK) -> float:
     """Wait until every tenant was reconciled and nothing more is; return when that was (monotonic)."""
     last, since = -1.0, time.monotonic()
     async with asyncio.timeout(GIVE_UP):
@@ -193,7 +195,7 @@ async def at_rest(running: OperatorProcess, tenants: int) -> float:
                 last, since = done, time.monotonic()
             elif done >= tenants and time.monotonic() - since > QUIET:
                 return since
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(look)
 
 
 def children(namespace: str, body: Json) -> list[tuple[Resource, str, Json]]:
@@ -246,7 +248,7 @@ async def run(stage: Stage, report: Report, options: argparse.Namespace, tmp: Pa
         report.note("operator_empty_rss_mib", running.rss)
         began = time.monotonic()
         creating = await stage.each([(TENANT, mine, body) for body in bodies], "create")
-        await at_rest(running, count)
+        await at_rest(running, count, SELDOM)
         seen = await stage.provisioned(mine)
         if seen != count:
             raise SystemExit(f"{seen} of {count} tenants are provisioned:\n{running.log.read_text()[-4000:]}")

@@ -6,9 +6,9 @@ import asyncio
 import signal
 import sys
 
+from tenant_api.garbage import settle
 from tenant_api.tokens import token_digest
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch
-from tenant_router.garbage import settle
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router
 from tenant_router.settings import RouterSettings

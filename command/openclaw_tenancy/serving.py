@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tenant_api.garbage import settle
 from tenant_api.loaded import FileError
 from tenant_local.apart import NotConfinable
 from tenant_local.fleet import LocalFleet
@@ -22,7 +23,6 @@ from tenant_local.settings import LocalSettings
 from tenant_router.activity import Activity
 from tenant_router.admin.app import build_admin_app
 from tenant_router.admin.server import AdminServer
-from tenant_router.garbage import settle
 from tenant_router.listener import listening_socket
 from tenant_router.loop import RelayLoop
 from tenant_router.server import Router

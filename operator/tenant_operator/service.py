@@ -7,6 +7,7 @@ import logging
 import signal
 
 from tenant_api.apiserver_errors import ApiError
+from tenant_api.garbage import settle
 
 from .apiserver.access import Access
 from .apiserver.client import ApiClient
@@ -116,6 +117,7 @@ class Operator:
 
     async def _lead(self) -> None:
         await self.leadership.acquire()
+        settle()
         self.feed.everything()
         jobs = (
             asyncio.create_task(self.leadership.hold(), name="lease"),

@@ -8,9 +8,10 @@ import logging
 import signal
 from collections.abc import Coroutine
 
+from tenant_api.garbage import settle
+
 from ..admin.app import build_admin_app
 from ..admin.server import AdminServer
-from ..garbage import settle
 from ..listener import listening_socket
 from ..server import Router
 from .access import ApiAccess
