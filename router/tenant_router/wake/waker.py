@@ -6,20 +6,23 @@ import asyncio
 import logging
 import re
 import time
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal, TypeVar
 
 from ..fleet import Fleet, GatewayAddress, TenantRecord, WakeFailed
 from ..metrics import RouterMetrics
 from .admission import Admission
 from .fair_queue import QueueFull
+from .rate import WakeRate
 
 log = logging.getLogger(__name__)
 
 FIRST_PROBE = 0.02
 """Seconds between dials while nothing listens yet: a refused connect costs microseconds on both sides."""
+REMEMBERED: Final = 10_000
+"""Tenants whose last wake and last failure are remembered: those that woke last."""
 SLOW_PROBE = 0.1
 """Seconds between questions once it listens but says "starting": each costs the starting gateway some CPU."""
 
@@ -81,10 +84,10 @@ class Waker:
         self._asleep = asleep
         self._woken = woken
         self._wakes: dict[str, asyncio.Task[GatewayAddress]] = {}
-        self._history: dict[str, deque[float]] = {}
-        self._told: dict[str, str] = {}
+        self._rate = WakeRate()
+        self._told: OrderedDict[str, str] = OrderedDict()
         """Why each tenant could not be woken, as it was logged last."""
-        self.last: dict[str, WakeTiming] = {}
+        self.last: OrderedDict[str, WakeTiming] = OrderedDict()
         """The timing of each tenant's last wake, for `why`."""
 
     def under_way(self, key: str) -> bool:
@@ -139,7 +142,7 @@ class Waker:
         """
         same = re.sub(r"\d+", "", why.partition("\n")[0])
         if self._told.get(key) != same:
-            self._told[key] = same
+            _remember(self._told, key, same)
             log.info("tenant %s: %s", key, why)
 
     def _forget(self, key: str, task: asyncio.Task[GatewayAddress]) -> None:
@@ -151,24 +154,21 @@ class Waker:
         limit = tenant.limits.wakes_per_hour
         if limit is None:
             return
-        now = time.monotonic()
-        recent = self._history.setdefault(tenant.key, deque(maxlen=limit))
-        while recent and now - recent[0] > 3600:
-            recent.popleft()
-        if len(recent) >= limit:
+        if wait := self._rate.wait(tenant.key, limit, time.monotonic()):
             raise WakeFailed(
                 f"woken {limit} times within the last hour, which is its limit (spec.limits.wakesPerHour); "
-                f"the next wake is possible in {3600 - (now - recent[0]):.0f} s"
+                f"the next wake is possible in {wait:.0f} s"
             )
 
     def _count_start(self, tenant: TenantRecord) -> None:
         """Count what costs: gateways that were really started, not tries that a back-off turned away."""
         if tenant.limits.wakes_per_hour is not None:
-            self._history[tenant.key].append(time.monotonic())
+            self._rate.count(tenant.key, time.monotonic())
 
     async def _wake(self, tenant: TenantRecord, kind: WakeKind, reason: str) -> GatewayAddress:
         self._metrics.wakes_by_reason.labels(kind).inc()
-        timing = self.last[tenant.key] = WakeTiming()
+        timing = WakeTiming()
+        _remember(self.last, tenant.key, timing)
         outcome = "failed"
         try:
             async with self._admission.turn(tenant):
@@ -233,3 +233,14 @@ class Waker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+V = TypeVar("V")
+
+
+def _remember(table: OrderedDict[str, V], key: str, value: V) -> None:
+    """Keep a tenant's value, and forget that of the tenant which has been kept for longest."""
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > REMEMBERED:
+        table.popitem(last=False)

@@ -8,7 +8,7 @@ import logging
 import pytest
 from router_world import TestFleet
 
-from tenant_router.fleet import TenantRecord, WakeFailed
+from tenant_router.fleet import Limits, TenantRecord, WakeFailed
 from tenant_router.server import Router
 from tenant_router.wake.waker import WakeKind
 
@@ -50,3 +50,19 @@ async def test_a_failure_is_logged_once_until_it_is_another_or_the_tenant_woke(
     fleet.failure = "no space left"
     await fails(router)
     assert len(said()) == 3
+
+
+async def test_a_limit_of_wakes_that_is_raised_lets_more_through_and_no_more_than_that(
+    router: Router, fleet: TestFleet
+) -> None:
+    async def wake(limit: int) -> None:
+        await router.waker.address(TenantRecord("ada", limits=Limits(wakes_per_hour=limit)), "connect", "cli connected")
+        await fleet.stop("ada")
+
+    await wake(1)
+    with pytest.raises(WakeFailed, match=r"woken 1 times .*wakesPerHour.*possible in 3[56]\d\d s"):
+        await wake(1)
+    await wake(3)
+    await wake(3)
+    with pytest.raises(WakeFailed, match="woken 3 times"):
+        await wake(3)
