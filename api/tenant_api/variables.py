@@ -42,7 +42,7 @@ class Variables:
 
     def log_level(self) -> str:
         """Return LOG_LEVEL."""
-        level = self._environ.get(f"{PREFIX}LOG_LEVEL", "INFO").upper()
+        level = self.text("LOG_LEVEL", "INFO").upper()
         if level not in LEVELS:
             raise SettingsError(f"{PREFIX}LOG_LEVEL is {level!r}: write one of {', '.join(LEVELS)}")
         return level

@@ -48,6 +48,14 @@ def test_everything_said(environ: dict[str, str]) -> None:
     assert (settings.identity, settings.lease_namespace, settings.workers) == ("me", "system", 3)
 
 
+def test_empty_is_not_set(environ: dict[str, str]) -> None:
+    environ[f"{PREFIX}IDENTITY"] = "me"
+    empty = dict.fromkeys(("ROUTER_ADMIN", "HEALTH", "POLL", "WORKERS", "LOG_LEVEL", "LEASE_NAMESPACE", "EGRESS"), "")
+    assert read_settings({**environ, **{PREFIX + name: value for name, value in empty.items()}}) == read_settings(
+        environ
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
