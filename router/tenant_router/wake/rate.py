@@ -10,7 +10,7 @@ HOUR: Final = 3600.0
 
 
 class WakeRate:
-    """Starts by tenant. Knows no more tenants than were woken within the last two hours, and of each no more than its limit."""
+    """Starts by tenant: of those that were woken within the last two hours, and of each as many as its highest limit at most."""
 
     def __init__(self) -> None:
         self._starts: dict[str, deque[float]] = {}
@@ -19,8 +19,7 @@ class WakeRate:
     def wait(self, tenant: str, limit: int, now: float) -> float:
         """Return the seconds until the tenant may be woken again; 0: at once. `now`: monotonic."""
         starts = self._starts.get(tenant, ())
-        recent = [start for start in starts if now - start < HOUR]
-        return HOUR - (now - recent[-limit]) if len(recent) >= limit else 0.0
+        return max(0.0, HOUR - (now - starts[-limit])) if len(starts) >= limit else 0.0
 
     def count(self, tenant: str, now: float) -> None:
         """Take a start."""

@@ -21,10 +21,11 @@ log = logging.getLogger(__name__)
 
 FIRST_PROBE = 0.02
 """Seconds between dials while nothing listens yet: a refused connect costs microseconds on both sides."""
-REMEMBERED: Final = 10_000
-"""Tenants whose last wake and last failure are remembered: those that woke last."""
 SLOW_PROBE = 0.1
 """Seconds between questions once it listens but says "starting": each costs the starting gateway some CPU."""
+REMEMBERED: Final = 10_000
+"""Tenants whose last wake and last failure are remembered: those that woke last."""
+V = TypeVar("V")
 
 WakeKind = Literal["connect", "parked", "http", "timer", "operator"]
 """Who asks for a wake: a client that connects, a parked client's request, an HTTP request, a timer, a person."""
@@ -233,9 +234,6 @@ class Waker:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-V = TypeVar("V")
 
 
 def _remember(table: OrderedDict[str, V], key: str, value: V) -> None:
