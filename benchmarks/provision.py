@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,10 @@ SPEC = {
 }
 
 
+TEMPLATE_MODEL = TenantTemplate.model_validate({"metadata": {"name": "standard"}, "spec": SPEC})
+DOOR = GatewayDoor(b"k" * 32, ("10.0.0.0/8",))
+
+
 def tenant_body(number: int) -> Json:
     """Return one Tenant."""
     spec = {
@@ -69,6 +73,20 @@ def tenant_body(number: int) -> Json:
         "tokens": [{"name": "phone", "sha256": secrets.token_hex(32)}],
     }
     return {"metadata": {"name": f"t{number:05}"}, "spec": spec}
+
+
+async def seconds_for(jobs: Iterator[Coroutine[Any, Any, object]]) -> float:
+    """Do all jobs, some at once; return the seconds that took. A job is made when its turn comes."""
+    began = time.monotonic()
+
+    async def work() -> None:
+        for job in jobs:
+            await job
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())
+    return time.monotonic() - began
 
 
 @dataclass
@@ -82,21 +100,6 @@ class Stage:
     def namespace(self, name: str) -> None:
         """Make a namespace."""
         self.kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-
-    async def each(self, calls: list[tuple[Resource, str, Json]], verb: str) -> float:
-        """Make all calls, some at once; return the seconds that took."""
-        waiting = iter(calls)
-        began = time.monotonic()
-
-        async def work() -> None:
-            for resource, namespace, body in waiting:
-                call = self.api.create if verb == "create" else self.api.apply
-                await call(resource, namespace, body)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(work())
-        return time.monotonic() - began
 
     async def provisioned(self, namespace: str) -> int:
         """Return how many tenants say that they are provisioned."""
@@ -200,37 +203,32 @@ async def at_rest(running: OperatorProcess, tenants: int, look: float = LOOK) ->
 
 def children(namespace: str, body: Json) -> list[tuple[Resource, str, Json]]:
     """Return what the operator makes for a Tenant."""
-    template = TenantTemplate.model_validate({"metadata": {"name": "standard"}, "spec": SPEC})
     metadata = {**body["metadata"], "uid": "00000000-0000-0000-0000-000000000000", "namespace": namespace}
     tenant = Tenant.model_validate({"metadata": metadata, "spec": body["spec"]})
     return [
-        (SECRET, namespace, build_secret(tenant, template, GatewayDoor(b"k" * 32, ("10.0.0.0/8",)))),
-        (CLAIM, namespace, build_claim(tenant, template)),
-        (DEPLOYMENT, namespace, asleep_at_birth(build_deployment(tenant, template, IMAGE))),
+        (SECRET, namespace, build_secret(tenant, TEMPLATE_MODEL, DOOR)),
+        (CLAIM, namespace, build_claim(tenant, TEMPLATE_MODEL)),
+        (DEPLOYMENT, namespace, asleep_at_birth(build_deployment(tenant, TEMPLATE_MODEL, IMAGE))),
     ]
 
 
 async def peer_round(stage: Stage, namespace: str, bodies: list[Json]) -> float:
     """Apply what the operator would, built beforehand; return the seconds."""
-    return await stage.each([call for body in bodies for call in children(namespace, body)], "apply")
+    calls = [call for body in bodies for call in children(namespace, body)]
+    return await seconds_for(stage.api.apply(*call) for call in calls)
 
 
 async def floor_round(stage: Stage, namespace: str, bodies: list[Json], status: Json) -> float:
     """Make the Tenants, what the operator would apply for them, and their status; return the seconds."""
-    waiting = iter([(body, children(namespace, body)) for body in bodies])
-    began = time.monotonic()
 
-    async def work() -> None:
-        for body, calls in waiting:
-            await stage.api.create(TENANT, namespace, body)
-            await asyncio.gather(*(stage.api.apply(*call) for call in calls))
-            named = {"metadata": {"name": body["metadata"]["name"]}, "status": status}
-            await stage.api.apply(TENANT, namespace, named, subresource="status")
+    async def make(body: Json, calls: list[tuple[Resource, str, Json]]) -> None:
+        await stage.api.create(TENANT, namespace, body)
+        await asyncio.gather(*(stage.api.apply(*call) for call in calls))
+        named = {"metadata": {"name": body["metadata"]["name"]}, "status": status}
+        await stage.api.apply(TENANT, namespace, named, subresource="status")
 
-    async with asyncio.TaskGroup() as group:
-        for _ in range(AT_ONCE):
-            group.create_task(work())
-    return time.monotonic() - began
+    built = [(body, children(namespace, body)) for body in bodies]
+    return await seconds_for(make(*one) for one in built)
 
 
 async def run(stage: Stage, report: Report, options: argparse.Namespace, tmp: Path) -> None:
@@ -247,7 +245,7 @@ async def run(stage: Stage, report: Report, options: argparse.Namespace, tmp: Pa
         idle_cpu, idle_calls = running.cpu, running.calls()
         report.note("operator_empty_rss_mib", running.rss)
         began = time.monotonic()
-        creating = await stage.each([(TENANT, mine, body) for body in bodies], "create")
+        creating = await seconds_for(stage.api.create(TENANT, mine, body) for body in bodies)
         await at_rest(running, count, SELDOM)
         seen = await stage.provisioned(mine)
         if seen != count:

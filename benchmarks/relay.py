@@ -156,7 +156,7 @@ def measure_slow_reader(subjects: Subjects, report: Report, pause: float) -> Non
             top, end = before, time.monotonic() + pause * 0.9
             while time.monotonic() < end:
                 top = max(top, rss(pid))
-                time.sleep(0.05)
+                time.sleep(0.05)  # between samples of RSS
             taken = subjects.backend.stats()["flood_sent"] - sent
             assert client.stdout is not None
             if f'"bytes":{SLOW_FRAMES * 65536}' not in client.stdout.readline():

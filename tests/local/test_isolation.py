@@ -50,7 +50,7 @@ async def scene(request: pytest.FixtureRequest, machine: Machine) -> AsyncIterat
     if landlock.abi() < ABI_SCOPE:
         pytest.skip(f"this kernel has Landlock ABI {landlock.abi()}, these tests need {ABI_SCOPE}")
     if confinement.namespaces and not confinement.new_user and os.geteuid() != 0:
-        pytest.skip("namespaces without a user namespace are for root")
+        pytest.skip("the tests do not run as root, without whom there are no namespaces but in a user namespace")
     for name in ("ann", "bob"):
         machine.tenant(name, credentials={"secretRef": {"name": f"{name}-keys"}})
         keys = {

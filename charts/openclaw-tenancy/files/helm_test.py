@@ -30,6 +30,7 @@ ADDRESS = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNE
 API = f"{ADDRESS}/apis/openclaw-tenancy.dev/v1alpha1/namespaces/{NAMESPACE}"
 NAME = f"helm-test-{secrets.token_hex(4)}"
 PAUSE = 0.5
+"""Seconds between two looks or tries, until `DEADLINE`: nothing tells a client when the next one is worth it."""
 
 
 class TestFailed(Exception):

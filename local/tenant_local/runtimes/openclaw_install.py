@@ -167,7 +167,7 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
                         f"Another process has held {path} for {waited:.0f} s. Is it stuck? Stop it and try again."
                     ) from None
                 progress(InstallStep("wait", "another process is installing it", waited))
-                time.sleep(0.5)
+                time.sleep(0.5)  # flock itself has no deadline and shows no progress
         yield
 
 

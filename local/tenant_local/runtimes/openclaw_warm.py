@@ -76,7 +76,7 @@ def _until_ready(process: subprocess.Popen[bytes], port: int, going_on: Callable
         if time.monotonic() > deadline:
             raise WarmFailed(f"not ready after {START_TIMEOUT:.0f} s. {_tail(log)}")
         going_on()
-        time.sleep(0.4)
+        time.sleep(0.4)  # each question costs the starting gateway some CPU
 
 
 def _started(port: int) -> bool:
