@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from tenant_api.schema import ApiModel
+from tenant_api.schema import ATOMIC, ApiModel
 
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """RFC 3339 time as the operator wrote it."""
@@ -14,6 +14,8 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 class Condition(ApiModel):
     """One statement about a tenant, with a reason and a message that a person can act on."""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
 
     type: str
     """Accepted, Provisioned, VolumeReady, Awake or Idle."""
@@ -32,6 +34,8 @@ class Condition(ApiModel):
 class PodRef(ApiModel):
     """The incarnation of the gateway that is up."""
 
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
+
     name: str = ""
     """Name of the pod."""
     uid: str = ""
@@ -42,6 +46,8 @@ class PodRef(ApiModel):
 
 class Usage(ApiModel):
     """What the tenant has used so far."""
+
+    model_config = ConfigDict(json_schema_extra=ATOMIC)
 
     awake_seconds: int = 0
     """Seconds awake in total."""

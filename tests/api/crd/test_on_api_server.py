@@ -223,6 +223,23 @@ def test_status_is_a_resource_of_its_own(crds: Cluster, namespace: str) -> None:
     assert crds.api.get(path)["status"]["phase"] == "Awake"
 
 
+def test_a_condition_has_one_owner_as_a_whole(crds: Cluster, namespace: str) -> None:
+    """A fifth of an asleep Tenant would be the owner of each field of each condition."""
+    kubectl = crds.kubectl
+    kubectl.apply(tenant(), namespace=namespace)
+    said = [{"type": kind, "status": "True", "reason": "Is", "message": "it is"} for kind in ("Accepted", "Awake")]
+    body = {**tenant(), "status": {"phase": "Asleep", "conditions": said}}
+    del body["spec"]
+    by = ("--server-side", "--subresource=status", "--field-manager=operator", "-n", namespace, "-f", "-")
+    kubectl("apply", *by, input=json.dumps(body))
+    kept = kubectl.get("tenant", "alice", "-n", namespace, "--show-managed-fields")
+    owned = next(one for one in kept["metadata"]["managedFields"] if one["manager"] == "operator")
+    assert owned["fieldsV1"]["f:status"]["f:conditions"] == {
+        'k:{"type":"Accepted"}': {},
+        'k:{"type":"Awake"}': {},
+    }
+
+
 def test_kubectl_tells_the_story_on_one_line(crds: Cluster, namespace: str) -> None:
     crds.kubectl.apply(tenant(), template(), namespace=namespace)
     status = {
