@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 # Made anew when the dependencies change, or when the Python that .venv was made with has gone.
 STAMP := .venv/.setup-done
-SOURCES := protocol api router operator gateway local command tests benchmarks charts
+SOURCES := protocol api router operator gateway local command tests benchmarks charts examples
 
 .PHONY: help setup runtime test demo lint format bench crds constraints clean
 
