@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from pathlib import Path
 
 from tenant_api.config import ConfigError
@@ -190,6 +190,11 @@ class LocalFleet:
     def knows(self, key: str) -> bool:
         """Tell whether there is such a tenant."""
         return key in self._lives
+
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return the methods whose requests are no use of this tenant, as its template has them now."""
+        found = self._registry.get(key)
+        return frozenset() if found is None else found.passive_methods
 
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that has answered and was not asked to end."""

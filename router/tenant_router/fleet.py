@@ -6,6 +6,7 @@ processes on one machine; a Kubernetes fleet implements it with watches and the 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -75,6 +76,13 @@ class Fleet(Protocol):
 
     def knows(self, key: str) -> bool:
         """Tell whether there is such a tenant."""
+        ...
+
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return the methods whose requests are no use of this tenant (`TenantTemplate.spec.idle.passiveMethods`), as of now.
+
+        In memory, O(1); for a tenant that is gone, any.
+        """
         ...
 
     def awake(self, key: str) -> GatewayAddress | None:

@@ -46,7 +46,7 @@ class Router:
         self.selector = running_selector()
         self.metrics = RouterMetrics()
         self.activity = activity or Activity()
-        self.live = Live(self.selector, self.activity, self.metrics, settings.passive_methods)
+        self.live = Live(self.selector, self.activity, self.metrics, fleet.passive_methods)
         admission = Admission(settings.max_concurrent_wakes, settings.max_queued_wakes)
         self.lot = Lot(self)
         self.suspends = Suspends(self)
