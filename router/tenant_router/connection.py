@@ -22,7 +22,7 @@ from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, 
 from .leg import Leg, NotYet, Refused, Unreachable, greet
 from .messages import Closed, MessageReader, text_frame
 from .opening import ClientLeft, Opening
-from .origin import ClientOrigin, client_origin
+from .origin import ClientOrigin
 from .refusals import TenantSuspended, TooManyConnections
 from .settings import MAX_FIRST_FRAME
 from .wake.hold import hold_budget
@@ -61,7 +61,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
         await router.http.adopt(wire.release(), raw)
         return
     accept = switching_protocols(accept_key(websocket_key(head)), subprotocol(head))
-    origin = client_origin(peer, head.headers, router.settings.trusted_proxies)
+    origin = router.origins.of(peer, head.headers)
     challenge = Challenge.new()
     reader = opening.reader = MessageReader(Side.SERVER, MAX_FIRST_FRAME, behind)
     await wire.send(accept + text_frame(challenge.event()))

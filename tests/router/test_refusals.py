@@ -6,8 +6,10 @@ import asyncio
 import time
 
 import pytest
+from aiohttp import ClientSession
 from router_world import Client, TestFleet
 
+from tenant_router.origin import Origins
 from tenant_router.server import Router
 
 
@@ -51,6 +53,23 @@ async def test_suspended_tenant(router: Router, fleet: TestFleet) -> None:
     answer = await client.hello("tok-a")
     assert answer["error"]["details"]["reason"] == "tenant-suspended"
     assert not fleet.starts
+
+
+async def test_a_proxy_that_is_not_trusted_is_told_of_on_both_ways_in(
+    router: Router, fleet: TestFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    forwarded = {"X-Forwarded-For": "198.51.100.7"}
+
+    def warned() -> int:
+        return sum("router.trustedProxies" in record.getMessage() for record in caplog.records)
+
+    await Client.open(router, additional_headers=forwarded)
+    assert warned() == 1
+    router.origins = Origins(())
+    host, port = router.address
+    async with ClientSession() as session, session.get(f"http://{host}:{port}/v1/models", headers=forwarded) as answer:
+        assert answer.status == 401
+    assert warned() == 2
 
 
 async def test_connection_limit(router: Router, fleet: TestFleet) -> None:
