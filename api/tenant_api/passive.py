@@ -17,4 +17,4 @@ DEFAULT_PASSIVE_METHODS: Final = (
     "status",
     "system-presence",
 )
-"""What OpenClaw 2026.9.6's clients poll with nobody at the keyboard (openclaw-protocol 0.8, 4.6); where a template says nothing."""
+"""Where a template says nothing: what OpenClaw 2026.9.6's clients poll by themselves (openclaw-protocol 0.8, 4.6)."""

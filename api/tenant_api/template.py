@@ -189,8 +189,9 @@ class TemplateIdle(ApiModel):
     passive_methods: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
         default_factory=lambda: list(DEFAULT_PASSIVE_METHODS),
         description="Gateway methods that clients call by themselves, and that keep nothing awake. Takes the place of the "
-        f"default list: {', '.join(DEFAULT_PASSIVE_METHODS)}. Name only methods that change nothing: the router calls them once more "
-        "before the gateway sleeps, to answer them itself while it does. A change counts at once, for connected clients too.",
+        f"default list: {', '.join(DEFAULT_PASSIVE_METHODS)}. Name only methods that change nothing: the router calls them "
+        "once more before the gateway sleeps, to answer them itself while it does. A change counts at once, for connected "
+        "clients too.",
     )
 
 
