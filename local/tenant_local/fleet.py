@@ -222,7 +222,7 @@ class LocalFleet:
         if self._stopping:
             raise WakeFailed("the fleet is stopping")
         if mixes(len(self._registry.names()), self.confinement, self.settings):
-            raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}")
+            raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}", lasting=True)
         return (await self._lives[key].wake(reason)).address
 
     async def _wake_by_itself(self, name: str, kind: WakeKind, reason: str) -> GatewayAddress:

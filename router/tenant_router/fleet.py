@@ -61,6 +61,11 @@ class GatewayAddress:
 class WakeFailed(Exception):
     """A wake came to nothing; the text says why in words an operator can act on. The next request tries anew."""
 
+    def __init__(self, text: str, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+        """Trying anew comes to nothing until a person has mended something: a config that is refused, a key that is missing."""
+
     @property
     def for_clients(self) -> str:
         """The reason as a tenant's client may read it."""

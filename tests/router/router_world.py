@@ -97,6 +97,8 @@ class TestFleet:
     __test__ = False
     delay: float = 0.0
     failure: str | None = None
+    lasting: bool = False
+    """Whether only a person can mend the failure."""
     never_listens: bool = False
     tenants: dict[bytes, TokenMatch] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=dict)
@@ -128,7 +130,7 @@ class TestFleet:
         self.starts[key] += 1
         await asyncio.sleep(self.delay)
         if self.failure is not None:
-            raise WakeFailed(self.failure)
+            raise WakeFailed(self.failure, self.lasting)
         if self.never_listens:
             return GatewayAddress("127.0.0.1", 9, "never", "nobody")
         gateway = self.gateways[key] = Gateway(f"user-of-{key}")
