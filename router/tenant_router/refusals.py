@@ -22,7 +22,8 @@ class CannotStart(Rejection):
     """The tenant's gateway does not start before a person has mended something.
 
     Upstream's "starting" would have clients try again twice a second without a word, and the CLI give up with "timeout".
-    By this they say why: the CLI at once; TUI and Control UI while they come again by themselves, every 1 to 30 s.
+    By this they say why: the CLI at once; the TUI, and the Control UI under "Raw error" of its "Gateway unreachable", while they
+    come again by themselves, every 1 to 30 s (seen on 2026.9.6).
     """
 
     def __init__(self, why: str) -> None:

@@ -36,7 +36,9 @@ async def test_page_tries_again_until_it_may(page: Page, world: World) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_page_says_what_only_a_person_can_mend_and_is_there_once_it_is(page: Page, world: World) -> None:
+async def test_page_keeps_under_raw_error_what_only_a_person_can_mend_and_is_there_once_it_is(
+    page: Page, world: World
+) -> None:
     await world.add("anna", "native")
     file = world.directory / "anna.yaml"
     whole = file.read_text()
