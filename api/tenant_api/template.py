@@ -12,6 +12,7 @@ from tenant_api.durations import DurationSeconds
 from tenant_api.egress import EgressText
 from tenant_api.metadata import ObjectMeta
 from tenant_api.names import MAX_LABEL, DnsLabel, EnvName, LabelKey, LabelValue
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
 from tenant_api.quantities import ByteSize, Quantity
 from tenant_api.schema import API_VERSION, ApiModel, cel
 from tenant_api.tenant import Limits
@@ -19,9 +20,6 @@ from tenant_api.tenant_status import Condition
 
 MAX_CONFIG_CHARS: Final = 64 * 1024
 """Length of a template's config text; upstream's fully commented example has 25,000 characters."""
-
-DEFAULT_PASSIVE_METHODS: Final = ("agent.identity.get", "cron.list", "cron.status", "sessions.catalog.list")
-"""What an idle Control UI tab of OpenClaw 2026.9.6 asks for every 15 s without anybody touching it (captured)."""
 
 
 def _protected(text: str) -> str:
@@ -189,9 +187,12 @@ class TemplateIdle(ApiModel):
     timeout: DurationSeconds = 900.0
     """Time without a real request after which the gateway is put to sleep, once it says that nothing is running."""
     passive_methods: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
-        default_factory=lambda: list(DEFAULT_PASSIVE_METHODS)
+        default_factory=lambda: list(DEFAULT_PASSIVE_METHODS),
+        description="Gateway methods that clients call by themselves, and that keep nothing awake. Takes the place of the "
+        f"default list: {', '.join(DEFAULT_PASSIVE_METHODS)}. Name only methods that change nothing: the router calls them "
+        "once more before the gateway sleeps, to answer them itself while it does. A change counts at once, for connected "
+        "clients too.",
     )
-    """Gateway methods that clients call by themselves, and that keep nothing awake."""
 
 
 class TemplateWake(ApiModel):

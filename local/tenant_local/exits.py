@@ -10,9 +10,11 @@ from .logfile import tail_since
 from .settings import LOG_TAIL
 from .starting import Started
 
+CONFIG_REFUSED = 78
+"""Exit code of both runtimes that refuse their config or state (openclaw-protocol 2.5)."""
 _LINES = 12
 _MEANINGS = {
-    78: "its config or state is refused (exit code 78): fix the template's config or the tenant's overlay",
+    CONFIG_REFUSED: "its config or state is refused (exit code 78): fix the template's config or the tenant's overlay",
     EXIT_NOT_STARTED: "it could not be started",
     126: "its program can't be executed",
     127: "its program is missing",

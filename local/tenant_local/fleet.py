@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Set
 from pathlib import Path
 
 from tenant_api.config import ConfigError
@@ -191,6 +191,11 @@ class LocalFleet:
         """Tell whether there is such a tenant."""
         return key in self._lives
 
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return the methods whose requests are no use of this tenant, as its template has them now."""
+        found = self._registry.get(key)
+        return frozenset() if found is None else found.passive_methods
+
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a gateway that has answered and was not asked to end."""
         gateway = self._running(key)
@@ -217,7 +222,7 @@ class LocalFleet:
         if self._stopping:
             raise WakeFailed("the fleet is stopping")
         if mixes(len(self._registry.names()), self.confinement, self.settings):
-            raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}")
+            raise WakeFailed(f"tenants can't be kept apart on this machine: {self.confinement.why_not}", lasting=True)
         return (await self._lives[key].wake(reason)).address
 
     async def _wake_by_itself(self, name: str, kind: WakeKind, reason: str) -> GatewayAddress:

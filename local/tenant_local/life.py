@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from tenant_router.fleet import GatewayAddress, WakeFailed
 
 from .backoff import Backoff
-from .exits import explain
+from .exits import CONFIG_REFUSED, explain
 from .layout import TenantPaths
 from .ready import started
 from .settings import KILL_TIMEOUT
@@ -98,9 +98,11 @@ class TenantLife:
             if gateway is not None:
                 return gateway
             if (wait := self.backoff.wait(time.monotonic())) > 0:
-                what = self.last_failure.text if self.last_failure else "it keeps dying"
+                failure = self.last_failure
+                what = failure.text if failure is not None else "it keeps dying"
                 raise WakeFailed(
-                    f"{what}\nIt failed {self.backoff.deaths} times in a row; tried again in {wait:.0f} s."
+                    f"{what}\nIt failed {self.backoff.deaths} times in a row; tried again in {wait:.0f} s.",
+                    lasting=failure is not None and failure.lasting,
                 )
             return await self._start(reason)
 
@@ -113,8 +115,8 @@ class TenantLife:
         except StartFailed as error:
             if error.counts:
                 self.backoff.died(time.monotonic(), 0.0)
-            self._fail(str(error))
-            raise WakeFailed(str(error)) from error
+            self._fail(str(error), error.lasting)
+            raise WakeFailed(str(error), error.lasting) from error
         except asyncio.CancelledError:
             self._become(State.ASLEEP, "the wake was given up before there was a process")
             raise
@@ -174,10 +176,10 @@ class TenantLife:
         awake_for = 0.0 if gateway.awake_since is None else time.time() - gateway.awake_since
         self.backoff.died(time.monotonic(), awake_for)
         self._ended.append((gateway.address.uid, text))
-        self._fail(text)
+        self._fail(text, status == CONFIG_REFUSED)
 
-    def _fail(self, text: str) -> None:
-        self.last_failure = Failure(time.time(), text)
+    def _fail(self, text: str, lasting: bool = False) -> None:
+        self.last_failure = Failure(time.time(), text, lasting)
         self._become(State.FAILED, text)
 
     def why_ended(self, uid: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,8 @@ class Resolved:
     template: TenantTemplate
     source: Path | None
     """The template's folder (`spec.volume.source.path`), made absolute."""
+    passive_methods: Set[str]
+    """Methods whose requests are no use of it (`spec.idle.passiveMethods`)."""
 
     @property
     def idle_timeout(self) -> float:
@@ -185,4 +188,4 @@ def _resolve(loaded: Loaded, name: str) -> Resolved | None:
     if source is not None and source.path is not None:
         file = Path(loaded.template_files[template.name, template.spec.version])
         path = (file.parent / Path(source.path).expanduser()).absolute()
-    return Resolved(tenant, template, path)
+    return Resolved(tenant, template, path, frozenset(template.spec.idle.passive_methods))

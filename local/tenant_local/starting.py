@@ -46,6 +46,11 @@ class StartFailed(Exception):
         self.counts = counts
         """Whether trying again soon would most likely fail the same way."""
 
+    @property
+    def lasting(self) -> bool:
+        """A person has to mend it: what does not count is files and settings, which are looked at anew at each try."""
+        return not self.counts
+
 
 @dataclass(slots=True)
 class Started:

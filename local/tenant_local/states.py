@@ -48,6 +48,8 @@ class Failure:
     at: float
     """Seconds since the epoch."""
     text: str
+    lasting: bool
+    """It will not come up before a person has mended something."""
 
 
 @dataclass(frozen=True, slots=True)

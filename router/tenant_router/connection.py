@@ -22,8 +22,8 @@ from .head import BadHead, Head, asks_for_websocket, read_request, subprotocol, 
 from .leg import Leg, NotYet, Refused, Unreachable, greet
 from .messages import Closed, MessageReader, text_frame
 from .opening import ClientLeft, Opening
-from .origin import ClientOrigin, client_origin
-from .refusals import TenantSuspended, TooManyConnections
+from .origin import ClientOrigin
+from .refusals import CannotStart, TenantSuspended, TooManyConnections
 from .settings import MAX_FIRST_FRAME
 from .wake.hold import hold_budget
 from .wire import Wire
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 AFTER_FAILURE = 1.0
 """Seconds before a held client's wake is tried again after it failed; the fleet's own back-off may say no sooner."""
+LASTING = 3.0
+"""Seconds for which a client is held in front of what only a person can mend: a tenant's Secret may come just behind it."""
 AFTER_NOT_YET = 0.1
 """Seconds before a gateway that said "starting" is asked again."""
 
@@ -61,7 +63,7 @@ async def _open(router: Router, wire: Wire, peer: str, opening: Opening) -> None
         await router.http.adopt(wire.release(), raw)
         return
     accept = switching_protocols(accept_key(websocket_key(head)), subprotocol(head))
-    origin = client_origin(peer, head.headers, router.settings.trusted_proxies)
+    origin = router.origins.of(peer, head.headers)
     challenge = Challenge.new()
     reader = opening.reader = MessageReader(Side.SERVER, MAX_FIRST_FRAME, behind)
     await wire.send(accept + text_frame(challenge.event()))
@@ -155,9 +157,15 @@ async def _greet(
     """Come back with the gateway's hello, and the uid of its incarnation.
 
     The client's hold (`opening.deadline`) ends it; the wake outlives it.
+
+    Raises
+    ------
+    CannotStart
+        Holding the client any longer would be no use.
     """
     watch: asyncio.Future[None] | None = None
     stale = None
+    held_since = time.monotonic()
     try:
         while True:
             try:
@@ -169,7 +177,9 @@ async def _greet(
                         tenant, "connect", f"{request.params.client.id} connected", stale
                     )
                 return await greet(router.selector, address, request, origin, copied), address.uid
-            except WakeFailed:  # the waker has logged why
+            except WakeFailed as failed:  # the waker has logged why
+                if failed.lasting and time.monotonic() - held_since > LASTING:
+                    raise CannotStart(failed.for_clients.partition("\n")[0]) from None
                 await asyncio.sleep(AFTER_FAILURE)
             except NotYet:
                 await asyncio.sleep(AFTER_NOT_YET)

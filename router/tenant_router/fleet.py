@@ -6,6 +6,7 @@ processes on one machine; a Kubernetes fleet implements it with watches and the 
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -60,6 +61,11 @@ class GatewayAddress:
 class WakeFailed(Exception):
     """A wake came to nothing; the text says why in words an operator can act on. The next request tries anew."""
 
+    def __init__(self, text: str, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
+        """Trying anew comes to nothing until a person has mended something: a config that is refused, a key that is missing."""
+
     @property
     def for_clients(self) -> str:
         """The reason as a tenant's client may read it."""
@@ -75,6 +81,13 @@ class Fleet(Protocol):
 
     def knows(self, key: str) -> bool:
         """Tell whether there is such a tenant."""
+        ...
+
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return the methods whose requests are no use of this tenant (`TenantTemplate.spec.idle.passiveMethods`), as of now.
+
+        In memory, O(1); for a tenant that is gone, any.
+        """
         ...
 
     def awake(self, key: str) -> GatewayAddress | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Final
 
 # Upstream's defaults for gateway.auth.rateLimit (openclaw-protocol 2.3); loopback is exempt there too.
 MAX_FAILURES = 10
@@ -10,6 +11,8 @@ FAILURE_WINDOW = 60.0
 LOCKOUT = 300.0
 MAX_ADDRESSES = 10_000
 """Addresses remembered; beyond, the one that failed longest ago is forgotten, so a botnet costs bounded memory."""
+MINUTE: Final = 60.0
+"""Seconds in which an empty bucket of requests is full again."""
 
 
 class AuthFailures:
@@ -38,19 +41,28 @@ class AuthFailures:
 
 
 class RequestRate:
-    """A token bucket per tenant: a minute's worth may come at once, then they come at the rate of the limit."""
+    """A token bucket per tenant: a minute's worth may come at once, then they come at the rate of the limit.
+
+    A bucket is full again after a minute without a request, whatever the limit, and then as good as none: those kept are of
+    tenants that asked within the last two minutes.
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[str, tuple[float, float]] = {}
+        """Tenant → (level, when it was that)."""
+        self._swept = 0.0
 
     def take(self, key: str, per_minute: int | None, now: float) -> float:
         """Take one request; return 0, or the seconds until there is room for the next."""
         if per_minute is None:
             return 0.0
+        if now - self._swept >= MINUTE:
+            self._swept = now
+            self._buckets = {one: (level, at) for one, (level, at) in self._buckets.items() if now - at < MINUTE}
         level, at = self._buckets.get(key, (float(per_minute), now))
-        level = min(float(per_minute), level + (now - at) * per_minute / 60.0)
+        level = min(float(per_minute), level + (now - at) * per_minute / MINUTE)
         if level < 1.0:
             self._buckets[key] = (level, now)
-            return (1.0 - level) * 60.0 / per_minute
+            return (1.0 - level) * MINUTE / per_minute
         self._buckets[key] = (level - 1.0, now)
         return 0.0

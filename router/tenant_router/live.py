@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Set
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Final
 
@@ -91,9 +91,14 @@ class Connection:
 
         A message whose method can't be seen counts as a real request.
         """
-        if self.noted.hear(beginning, self._live.passive_methods) not in self._live.passive_methods:
+        passive = self.passive()
+        if self.noted.hear(beginning, passive) not in passive:
             self.asked()
         return self.noted.exhausted()
+
+    def passive(self) -> Set[str]:
+        """Return the methods whose requests are no use of its tenant, as its template has them now."""
+        return self._live.passive_methods(self.match.tenant.key)
 
     def asked(self) -> None:
         """Note a real request."""
@@ -170,7 +175,11 @@ class Live:
     """Who is connected."""
 
     def __init__(
-        self, selector: RelaySelector, activity: Activity, metrics: RouterMetrics, passive_methods: frozenset[str]
+        self,
+        selector: RelaySelector,
+        activity: Activity,
+        metrics: RouterMetrics,
+        passive_methods: Callable[[str], Set[str]],
     ) -> None:
         self._selector = selector
         self._activity = activity

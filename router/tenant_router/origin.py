@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,8 @@ from ipaddress import ip_address
 from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
 
 from .settings import Network
+
+log = logging.getLogger(__name__)
 
 SCOPES_HEADER = "x-openclaw-scopes"
 """Caps the scopes that the identity would get (openclaw-protocol 4.4)."""
@@ -20,6 +23,11 @@ Upstream refuses (403) an X-Forwarded-For whose addresses are loopback or all of
 the private networks, where its routers are.
 """
 
+MAX_TOLD = 8
+"""Peers that are warned of; an ingress controller has a few replicas."""
+
+_MAPPED = "::ffff:"
+"""What an IPv4 peer's address begins with on a socket of both families (RFC 4291 section 2.5.5.2)."""
 _HOST = re.compile(r"[A-Za-z0-9.\-:\[\]_]{1,255}")
 _SCOPE = re.compile(r"[a-z][a-z.]{0,63}")
 
@@ -32,6 +40,35 @@ class ClientOrigin:
     proto: str
     host: str
     loopback: bool
+
+
+class Origins:
+    """Who clients are, as a router tells that trusts these proxies."""
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+        self._told: set[str] = set()
+
+    def of(self, peer: str, headers: dict[bytes, bytes]) -> ClientOrigin:
+        """Return `client_origin`; warn of a peer that looks like a proxy and is not trusted."""
+        if peer.startswith(_MAPPED) and "." in peer:
+            peer = peer.removeprefix(_MAPPED)
+        if (b"x-forwarded-for" in headers or b"forwarded" in headers) and not _is_trusted(peer, self._trusted):
+            self._warn(peer)
+        return client_origin(peer, headers, self._trusted)
+
+    def _warn(self, peer: str) -> None:
+        """Say it once for each of the first peers: anybody can write such a header, and a log is not theirs to fill."""
+        if peer in self._told or len(self._told) >= MAX_TOLD:
+            return
+        self._told.add(peer)
+        log.warning(
+            "a request from %s carries X-Forwarded-For or Forwarded, which is dropped because this peer is no trusted proxy. "
+            "If it is your ingress or load balancer, name it (router.trustedProxies in the chart's values, "
+            "OPENCLAW_TENANCY_TRUSTED_PROXIES, up --trusted-proxy): until then all its clients count as one address, and "
+            "wrong tokens of some lock the others out",
+            peer,
+        )
 
 
 def client_origin(peer: str, headers: dict[bytes, bytes], trusted: tuple[Network, ...]) -> ClientOrigin:

@@ -18,6 +18,23 @@ class TenantSuspended(Rejection):
         )
 
 
+class CannotStart(Rejection):
+    """The tenant's gateway does not start before a person has mended something.
+
+    Upstream's "starting" would have clients try again twice a second without a word, and the CLI give up with "timeout".
+    By this they say why: the CLI at once; the TUI, and the Control UI under "Raw error" of its "Gateway unreachable", while they
+    come again by themselves, every 1 to 30 s (seen on 2026.9.6).
+    """
+
+    def __init__(self, why: str) -> None:
+        message = f"the gateway can't be started until whoever runs it has mended this: {why}"
+        super().__init__(
+            ErrorShape("UNAVAILABLE", message, {"reason": "gateway-cannot-start"}, retryable=True, retry_after_ms=2000),
+            1013,
+            "the gateway can't be started",
+        )
+
+
 class TooManyConnections(Rejection):
     """The tenant has as many connections as `spec.limits.connections` allows."""
 

@@ -20,6 +20,7 @@ from .live import GOODBYE_SECONDS, Live, restarting
 from .loop import running_selector
 from .metrics import RouterMetrics
 from .opening import Opening
+from .origin import Origins
 from .park.handover import hand_over
 from .park.lot import Lot
 from .settings import MAX_OPENING, RouterSettings
@@ -46,7 +47,7 @@ class Router:
         self.selector = running_selector()
         self.metrics = RouterMetrics()
         self.activity = activity or Activity()
-        self.live = Live(self.selector, self.activity, self.metrics, settings.passive_methods)
+        self.live = Live(self.selector, self.activity, self.metrics, fleet.passive_methods)
         admission = Admission(settings.max_concurrent_wakes, settings.max_queued_wakes)
         self.lot = Lot(self)
         self.suspends = Suspends(self)
@@ -54,6 +55,7 @@ class Router:
         self.waker = Waker(
             fleet, partial(probe, self.selector), admission, self.metrics, self.suspends.asleep, self.lot.woken
         )
+        self.origins = Origins(settings.trusted_proxies)
         self.failures = AuthFailures()
         self.rate = RequestRate()
         self.http = HttpFront(self)

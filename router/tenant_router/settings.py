@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
@@ -41,21 +41,3 @@ class RouterSettings:
     """Wakes that run at once; the rest wait in the fair queue."""
     max_queued_wakes: int = 1000
     """Wakes that wait; beyond, clients hear "not yet" at once."""
-    passive_methods: frozenset[str] = field(
-        default_factory=lambda: frozenset(
-            {
-                # What clients poll on their own, with nobody at the keyboard (openclaw-protocol 0.8, 4.6).
-                "health",
-                "status",
-                "system-presence",
-                "last-heartbeat",
-                "cron.list",
-                "cron.status",
-                "sessions.catalog.list",
-                "agent.identity.get",
-                "node.list",
-                "question.list",
-                "sessions.viewers.set",
-            }
-        )
-    )

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tenant_api.template import DEFAULT_PASSIVE_METHODS, TenantTemplate
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
+from tenant_api.template import TenantTemplate
 from tenant_api.validation import findings
 
 

@@ -33,3 +33,19 @@ async def test_page_tries_again_until_it_may(page: Page, world: World) -> None:
         template.write_text(template.read_text().replace("timeout: 10s", "timeout: 150s"))
         await page.until(COMPOSER, WAIT)
         assert (await world.up.tenant("anna"))["state"] == "awake"
+
+
+@pytest.mark.timeout(300)
+async def test_page_keeps_under_raw_error_what_only_a_person_can_mend_and_is_there_once_it_is(
+    page: Page, world: World
+) -> None:
+    await world.add("anna", "native")
+    file = world.directory / "anna.yaml"
+    whole = file.read_text()
+    file.write_text(whole.replace("LLM_KEY:", "ANOTHER_KEY:"))
+    async with served(world) as url:
+        await login(page, url, world.tokens["anna"])
+        await page.until(times("the gateway can't be started"), WAIT)
+        await page.screenshot(ARTIFACTS / "never-up" / "control-ui-cannot-start.png")
+        file.write_text(whole)
+        await page.until(COMPOSER, WAIT)

@@ -20,6 +20,7 @@ from tenant_local.settings import LocalSettings
 from tenant_local.states import State
 from tenant_router.activity import Activity
 from tenant_router.fleet import GatewayAddress
+from tenant_router.suspend.conversation import Suspends
 
 DOUBLES = Path(__file__).parent / "doubles"
 
@@ -98,6 +99,7 @@ class Machine:
         self,
         recipes: dict[str, Callable[[], Recipe]] | None = None,
         confinement: Confinement | None = None,
+        suspends: Callable[[], Suspends] | None = None,
         **settings: Any,
     ) -> AsyncIterator[LocalFleet]:
         fleet = LocalFleet(
@@ -107,6 +109,7 @@ class Machine:
             confinement=confinement,
             revoked=lambda name, tokens: self.revoked.append((name, tokens)),
             reported=lambda errors: self.reports.append(list(errors)),
+            suspends=suspends,
         )
         await fleet.start()
         try:

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,12 +110,36 @@ async def test_dies_with_config_error(machine: Machine) -> None:
         # The first death in a row: tried at once. The second: a pause, which the error tells of.
         address = await fleet.wake("alice", "a test")
         await until(lambda: fleet.ended(address), "it dies again")
-        with pytest.raises(WakeFailed, match=r"(?s)exit code 78.*2 times in a row; tried again in"):
+        with pytest.raises(WakeFailed, match=r"(?s)exit code 78.*2 times in a row; tried again in") as failed:
             await fleet.wake("alice", "a test")
+        assert failed.value.lasting
         assert "tries again" in fleet.why("alice").next
         # An edit of the tenant is a reason to try at once.
         machine.tenant("alice", config={"double": {}})
         await until(lambda: not fleet.why("alice").next.startswith("the first request after"), "the edit applies")
+        assert await ask(await awake(fleet, "alice"), "/x")
+
+
+async def test_a_death_that_may_not_come_again_is_not_for_a_person(machine: Machine) -> None:
+    machine.tenant("alice", config={"double": {"die": 3}})
+    async with machine.fleet() as fleet:
+        for _ in range(2):
+            address = await fleet.wake("alice", "a test")
+            await until(partial(fleet.ended, address), "it dies")
+        with pytest.raises(WakeFailed, match=r"(?s)exit code 3.*2 times in a row") as failed:
+            await fleet.wake("alice", "a test")
+        assert not failed.value.lasting
+
+
+async def test_a_secret_that_is_missing_is_for_a_person_until_it_is_there(machine: Machine) -> None:
+    machine.tenant("alice", credentials={"secretRef": {"name": "keys"}})
+    async with machine.fleet() as fleet:
+        with pytest.raises(WakeFailed, match="secret 'keys'") as failed:
+            await fleet.wake("alice", "a test")
+        assert failed.value.lasting
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keys"}, "stringData": {"A": "b"}}
+        machine.write("keys.json", secret)
+        await until(lambda: "keys" in fleet._registry.loaded.secrets, "the edit applies")
         assert await ask(await awake(fleet, "alice"), "/x")
 
 

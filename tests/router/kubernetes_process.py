@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from kubernetes_world import MASTER_KEY
+import aiohttp
+from kubernetes_world import MASTER_KEY, Cluster
+
+from deadlines import eventually
 
 
 def router_environ(namespace: str, folder: Path) -> dict[str, str]:
@@ -35,3 +41,54 @@ async def start_router(environ: Mapping[str, str], log: Path) -> asyncio.subproc
             stderr=file,
             env=environ,
         )
+
+
+@dataclass
+class RouterProcess:
+    """One replica."""
+
+    process: asyncio.subprocess.Process
+    log: Path
+    address: tuple[str, int] = ("", 0)
+    admin: str = ""
+
+    async def ready(self) -> RouterProcess:
+        def said() -> re.Match[str] | None:
+            assert self.process.returncode is None, self.log.read_text()
+            return re.search(r"^ready: clients at ws://([\d.]+):(\d+), admin at (\S+)", self.log.read_text(), re.M)
+
+        found = await eventually(said, 20, "the router is ready")
+        self.address, self.admin = (found[1], int(found[2])), found[3]
+        return self
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        async with aiohttp.ClientSession() as session, session.get(f"{self.admin}{path}") as answer:
+            return answer.status, await answer.json()
+
+
+class Replicas:
+    """Starts them, and kills what is left."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self._cluster = cluster
+        self._folder = folder
+        self._all: list[RouterProcess] = []
+
+    async def start(self, **environ: str) -> RouterProcess:
+        log = self._folder / f"router-{len(self._all)}.log"
+        told = {
+            **router_environ(self._cluster.namespace, self._folder),
+            "OPENCLAW_TENANCY_LISTEN": "127.0.0.1:0",
+            "OPENCLAW_TENANCY_ADMIN": "127.0.0.1:0",
+            "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "5s",
+            **environ,
+        }
+        process = await start_router(told, log)
+        self._all.append(RouterProcess(process, log))
+        return self._all[-1]
+
+    async def end(self) -> None:
+        for one in self._all:
+            if one.process.returncode is None:
+                one.process.kill()
+            await one.process.wait()

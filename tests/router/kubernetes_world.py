@@ -79,10 +79,10 @@ class Cluster:
         with contextlib.suppress(ApiRefused):
             await self.api.request("DELETE", self.path(plural, name), body={"gracePeriodSeconds": 0})
 
-    async def template(self, wake: str = "20s", **spec: Any) -> None:
-        """Make the template that all tenants of these tests follow."""
+    async def template(self, name: str = "standard", wake: str = "20s", **spec: Any) -> None:
+        """Make a template; all tenants of these tests follow `standard`, unless they say another."""
         body = {"version": "1", "runtime": "native", "wake": {"timeout": wake, "plan": "standard"}, **spec}
-        await self.create(TEMPLATES, _object("TenantTemplate", "standard", body))
+        await self.create(TEMPLATES, _object("TenantTemplate", name, body))
 
     async def template_wake(self, timeout: str) -> None:
         """Change how long a wake may take."""
@@ -376,7 +376,7 @@ async def known(running: RunningRouter, cluster: Cluster, name: str) -> None:
     await eventually(lambda: running.fleet.knows(f"{cluster.namespace}/{name}"), 5, f"the router knows {name}")
 
 
-async def hello(running: RunningRouter, token: str) -> Client:
+async def hello(running: Any, token: str) -> Client:
     client = await Client.open(running)
     answer = await client.hello(token)
     assert answer["ok"], answer

@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections import defaultdict
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
 from tenant_api.tokens import token_digest
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
 
@@ -95,6 +97,8 @@ class TestFleet:
     __test__ = False
     delay: float = 0.0
     failure: str | None = None
+    lasting: bool = False
+    """Whether only a person can mend the failure."""
     never_listens: bool = False
     tenants: dict[bytes, TokenMatch] = field(default_factory=dict)
     gateways: dict[str, Gateway] = field(default_factory=dict)
@@ -103,6 +107,8 @@ class TestFleet:
     given_up: list[str] = field(default_factory=list)
     features: list[str] = field(default_factory=list)
     """What the gateways from now on say that they can do."""
+    passive: dict[str, Set[str]] = field(default_factory=dict)
+    """Passive methods of the tenants that have their own."""
 
     def add(self, key: str, token: str, **fields: Any) -> None:
         expires_at = fields.pop("expires_at", None)
@@ -117,11 +123,14 @@ class TestFleet:
     def awake(self, key: str) -> GatewayAddress | None:
         return self.addresses.get(key)
 
+    def passive_methods(self, key: str) -> Set[str]:
+        return self.passive.get(key, frozenset(DEFAULT_PASSIVE_METHODS))
+
     async def wake(self, key: str, reason: str) -> GatewayAddress:
         self.starts[key] += 1
         await asyncio.sleep(self.delay)
         if self.failure is not None:
-            raise WakeFailed(self.failure)
+            raise WakeFailed(self.failure, self.lasting)
         if self.never_listens:
             return GatewayAddress("127.0.0.1", 9, "never", "nobody")
         gateway = self.gateways[key] = Gateway(f"user-of-{key}")

@@ -36,3 +36,16 @@ def test_requests_per_minute() -> None:
     assert rate.take("bob", 60, 0) == 0
     assert rate.take("ada", 60, 1.01) == 0
     assert rate.take("ada", None, 1.01) == 0
+
+
+def test_tenants_that_asked_nothing_for_long_are_forgotten_and_others_not() -> None:
+    rate = RequestRate()
+    for number in range(1000):
+        rate.take(f"t{number}", 60, 1000.0)
+    while rate.take("ada", 2, 1050.0) == 0:
+        pass
+    assert rate.take("bob", 60, 1061.0) == 0
+    assert set(rate._buckets) == {"ada", "bob"}
+    # What is kept is kept as it was: hers is as empty as before.
+    assert rate.take("ada", 2, 1061.0) > 0
+    assert rate.take("ada", 2, 1081.0) == 0

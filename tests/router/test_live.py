@@ -89,6 +89,26 @@ async def test_only_real_requests_are_activity(router: Router, fleet: TestFleet)
             await asyncio.sleep(0.01)
 
 
+async def test_each_tenant_has_its_own_passive_methods_and_a_change_of_them_counts_at_once(
+    router: Router, fleet: TestFleet
+) -> None:
+    fleet.add("ada", "tok-a")
+    fleet.add("bob", "tok-b")
+    fleet.passive["ada"] = {"sessions.list"}
+    ada, bob = await relayed(router, fleet), await relayed(router, fleet, "tok-b")
+    seen = {name: router.activity.of(name) for name in ("ada", "bob")}
+    await asyncio.sleep(1.2)  # the relay looks for requests once a second
+    before = {name: one.last_request for name, one in seen.items()}
+    for client in (ada, bob):
+        await client.call("sessions.list")
+    assert seen["ada"].last_request == before["ada"]
+    assert seen["bob"].last_request > before["bob"]
+    fleet.passive["ada"] = frozenset()
+    await asyncio.sleep(1.2)
+    await ada.call("sessions.list")
+    assert seen["ada"].last_request > before["ada"]
+
+
 async def test_large_messages_and_a_slow_reader(router: Router, fleet: TestFleet) -> None:
     client = await relayed(router, fleet)
     text = "x" * 3_000_000

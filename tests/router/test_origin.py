@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tenant_router.origin import client_origin, gateway_headers
+from tenant_router.origin import MAX_TOLD, Origins, client_origin, gateway_headers
 
 TRUSTED = (ip_network("10.0.0.0/8"),)
 
@@ -34,6 +34,37 @@ def test_public_name_comes_from_the_proxy() -> None:
     assert (origin.proto, origin.host) == ("https", "gw.example.com")
     stranger = client_origin("203.0.113.9", headers, TRUSTED)
     assert (stranger.proto, stranger.host) == ("http", "inner")
+
+
+@pytest.mark.parametrize("header", [b"x-forwarded-for", b"forwarded"])
+def test_a_proxy_that_is_not_trusted_is_warned_of_once(header: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    origins = Origins(TRUSTED)
+    for _ in range(3):
+        assert origins.of("192.168.7.7", {header: b"198.51.100.7"}).address == "192.168.7.7"
+    (said,) = (record.getMessage() for record in caplog.records)
+    for needed in ("192.168.7.7", "router.trustedProxies", "OPENCLAW_TENANCY_TRUSTED_PROXIES", "--trusted-proxy"):
+        assert needed in said
+    assert "198.51.100.7" not in said
+
+
+def test_nobody_is_warned_of_a_trusted_proxy_or_of_a_client_without_one(caplog: pytest.LogCaptureFixture) -> None:
+    origins = Origins(TRUSTED)
+    assert origins.of("10.1.1.1", {b"x-forwarded-for": b"198.51.100.7"}).address == "198.51.100.7"
+    assert origins.of("203.0.113.9", {b"host": b"gw"}).address == "203.0.113.9"
+    assert caplog.records == []
+
+
+def test_strangers_who_write_the_header_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    origins = Origins(())
+    for number in range(100):
+        origins.of(f"203.0.113.{number}", {b"x-forwarded-for": b"10.0.0.1"})
+    assert len(caplog.records) == MAX_TOLD
+
+
+def test_a_proxy_is_trusted_on_a_socket_of_both_families_too() -> None:
+    origins = Origins(TRUSTED)
+    assert origins.of("::ffff:10.1.1.1", {b"x-forwarded-for": b"198.51.100.7"}).address == "198.51.100.7"
+    assert origins.of("::ffff:127.0.0.1", {}).loopback
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60), st.lists(st.text(max_size=20), max_size=4))

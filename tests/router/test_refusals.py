@@ -6,9 +6,13 @@ import asyncio
 import time
 
 import pytest
+from aiohttp import ClientSession
 from router_world import Client, TestFleet
 
+from tenant_router.connection import LASTING
+from tenant_router.origin import Origins
 from tenant_router.server import Router
+from tenant_router.wake import hold
 
 
 async def test_missing_token(router: Router, fleet: TestFleet) -> None:
@@ -51,6 +55,54 @@ async def test_suspended_tenant(router: Router, fleet: TestFleet) -> None:
     answer = await client.hello("tok-a")
     assert answer["error"]["details"]["reason"] == "tenant-suspended"
     assert not fleet.starts
+
+
+async def test_a_proxy_that_is_not_trusted_is_told_of_on_both_ways_in(
+    router: Router, fleet: TestFleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    forwarded = {"X-Forwarded-For": "198.51.100.7"}
+
+    def warned() -> int:
+        return sum("router.trustedProxies" in record.getMessage() for record in caplog.records)
+
+    await Client.open(router, additional_headers=forwarded)
+    assert warned() == 1
+    router.origins = Origins(())
+    host, port = router.address
+    async with ClientSession() as session, session.get(f"http://{host}:{port}/v1/models", headers=forwarded) as answer:
+        assert answer.status == 401
+    assert warned() == 2
+
+
+async def test_who_waits_for_what_only_a_person_can_mend_is_told_so_and_comes_in_once_it_is(
+    router: Router, fleet: TestFleet
+) -> None:
+    fleet.add("ada", "tok-a")
+    fleet.failure, fleet.lasting = "its config is refused (exit code 78)\nIts last words: a secret", True
+    client = await Client.open(router)
+    began = time.monotonic()
+    error = (await client.hello("tok-a"))["error"]
+    assert LASTING < time.monotonic() - began < hold.DEFAULT / 2, "not at once, nor as long as it would wait"
+    assert (error["code"], error["details"]["reason"]) == ("UNAVAILABLE", "gateway-cannot-start")
+    assert error["retryable"]
+    assert error["message"].endswith("mended this: its config is refused (exit code 78)")
+    assert await client.closed() == (1013, "the gateway can't be started")
+    # A Secret that comes a moment behind its Tenant is waited for.
+    client = await Client.open(router)
+    held = asyncio.create_task(client.hello("tok-a"))
+    await asyncio.sleep(LASTING / 3)
+    fleet.failure = None
+    assert (await held)["ok"]
+
+
+async def test_who_waits_for_what_may_pass_by_itself_hears_not_yet(
+    router: Router, fleet: TestFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hold, "DEFAULT", LASTING + 2.0)
+    fleet.add("ada", "tok-a")
+    fleet.failure = "no node takes the pod"
+    client = await Client.open(router)
+    assert (await client.hello("tok-a"))["error"]["details"]["reason"] == "startup-sidecars"
 
 
 async def test_connection_limit(router: Router, fleet: TestFleet) -> None:

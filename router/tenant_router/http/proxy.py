@@ -22,7 +22,7 @@ from tenant_api.config.gateway_settings import ROUTER_HEADER, USER_HEADER
 
 from .. import entry
 from ..fleet import GatewayAddress, TenantRecord, TokenMatch, WakeFailed
-from ..origin import SCOPES_HEADER, ClientOrigin, client_origin, gateway_headers
+from ..origin import SCOPES_HEADER, ClientOrigin, gateway_headers
 from .running import Requests
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ class HttpProxy:
         """Answer one request with its tenant's gateway's answer, or with an error in upstream's shape."""
         router = self._router
         assert request.client is not None  # every connection of ours is TCP
-        peer = request.client.host
-        origin = client_origin(peer, dict(request.headers.raw), router.settings.trusted_proxies)
+        origin = router.origins.of(request.client.host, dict(request.headers.raw))
         match = self._enter(request, origin)
         if isinstance(match, Response):
             router.metrics.http.labels(str(match.status_code)).inc()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence, Set
 from typing import Any
 
 from tenant_api.identity import identity_secret, identity_user
@@ -15,7 +15,7 @@ from ..fleet import GatewayAddress, TenantRecord, TokenMatch
 from .client import ApiServer
 from .metrics import FleetMetrics
 from .pods import GatewayPod, Pods
-from .registry import Registry, Revocation, TenantEntry
+from .registry import PASSIVE, Registry, Revocation, TenantEntry
 from .scale import PodCantCome, scale_up
 from .sinks import EventSink, PodSink, TemplateSink, TenantSink, watches
 from .stories import Stories, WakePhases
@@ -161,6 +161,11 @@ class KubernetesFleet:
     def knows(self, key: str) -> bool:
         """Tell whether there is such a tenant."""
         return self.registry.get(key) is not None
+
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return the methods whose requests are no use of this tenant, as its template has them now."""
+        entry = self.registry.get(key)
+        return PASSIVE if entry is None else self.registry.template(entry).passive_methods
 
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the address of a pod that has answered somebody: this router, or the kubelet."""

@@ -113,6 +113,12 @@ class Tenant(Named):
     status: TenantStatus | None = None
 
 
+class IdleSpec(_Object):
+    """`TenantTemplate.spec.idle`."""
+
+    passive_methods: list[str] | None = None
+
+
 class WakeSpec(_Object):
     """`TenantTemplate.spec.wake`."""
 
@@ -127,6 +133,7 @@ class TemplateSpec(_Object):
     version: str = ""
     runtime: str = "native"
     limits: LimitsSpec | None = None
+    idle: IdleSpec | None = None
     wake: WakeSpec | None = None
 
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from tenant_api.durations import parse_duration
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
 
 from ..expiries import Expiries
 from ..fleet import Limits, TenantRecord, TokenMatch
-from .objects import LimitsSpec, Template, Tenant
+from .objects import IdleSpec, LimitsSpec, Template, Tenant
 
 log = logging.getLogger(__name__)
 
 DEFAULT_WAKE = 60.0
 """Seconds for a wake where the template is missing or unreadable: `TenantTemplate.spec.wake.timeout`'s own default."""
+
+PASSIVE: Final = frozenset(DEFAULT_PASSIVE_METHODS)
+"""Where a template says nothing (`TenantTemplate.spec.idle.passiveMethods`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class TemplateEntry:
     wake_timeout: float = DEFAULT_WAKE
     plan: str = "standard"
     weight: int = 1
+    passive_methods: Set[str] = PASSIVE
 
 
 NO_TEMPLATE = TemplateEntry()
@@ -252,7 +258,7 @@ class Registry:
             except ValueError as error:
                 log.error("template %s/%s: spec.wake.timeout %s", meta.namespace, meta.name, error)
         self._templates[meta.namespace, meta.name] = TemplateEntry(
-            spec.version, spec.runtime, _limits(spec.limits), timeout, plan, weight
+            spec.version, spec.runtime, _limits(spec.limits), timeout, plan, weight, _passive(spec.idle)
         )
 
     def remove_template(self, namespace: str, name: str) -> None:
@@ -266,6 +272,11 @@ class Registry:
 
 def _limits(spec: LimitsSpec | None) -> Limits:
     return Limits() if spec is None else Limits(spec.connections, spec.requests_per_minute, spec.wakes_per_hour)
+
+
+def _passive(spec: IdleSpec | None) -> Set[str]:
+    # An empty list is a choice: then every request counts.
+    return PASSIVE if spec is None or spec.passive_methods is None else frozenset(spec.passive_methods)
 
 
 def _entry(tenant: Tenant) -> TenantEntry:

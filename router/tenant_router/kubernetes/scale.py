@@ -26,7 +26,7 @@ class PodCantCome(WakeFailed):
     """A wake that can't succeed now; it knows what kind of trouble that is."""
 
     def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.text)
+        super().__init__(trouble.text, trouble.lasting)
         self.trouble = trouble
 
     @property

@@ -36,6 +36,8 @@ class Trouble:
     text: str
     patient: bool = False
     """It may pass by itself within seconds (a claim that is just being bound, a mount that is tried again)."""
+    lasting: bool = False
+    """It does not pass before a person has mended something."""
 
 
 _IMAGE = frozenset(
@@ -58,6 +60,10 @@ _CONTAINER = frozenset(
     }
 )
 """Reasons of a waiting container that kubelets give (kubernetes/pkg/kubelet/images and kuberuntime)."""
+_LASTING = frozenset({"ErrImageNeverPull", "InvalidImageName", "CreateContainerConfigError"})
+"""Those of them that no other node or registry changes: no such name, a Secret or a key of it that is missing."""
+CONFIG_REFUSED = 78
+"""Exit code of both runtimes that refuse their config (openclaw-protocol 2.5)."""
 _VOLUME_EVENTS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume", "VolumeResizeFailed"})
 
 
@@ -82,16 +88,20 @@ def _container_trouble(container: ContainerStatus) -> Trouble | None:
     waiting = state.waiting if state is not None else None
     if waiting is None:
         return None
+    lasting = waiting.reason in _LASTING
     if waiting.reason in _IMAGE:
-        return Trouble(Cause.IMAGE, _join("the image can't be had", waiting.reason, waiting.message))
+        text = _join("the image can't be had", waiting.reason, waiting.message)
+        return Trouble(Cause.IMAGE, text, lasting=lasting)
     if waiting.reason in _CONTAINER:
-        return Trouble(Cause.CONTAINER, _join("the container can't be made", waiting.reason, waiting.message))
+        text = _join("the container can't be made", waiting.reason, waiting.message)
+        return Trouble(Cause.CONTAINER, text, lasting=lasting)
     if waiting.reason == "CrashLoopBackOff":
         last = container.last_state.terminated if container.last_state is not None else None
         how = ""
         if last is not None:
             how = _join(f"its last exit had code {last.exit_code}", last.reason, last.message)
-        return Trouble(Cause.CRASH, _join(f"the gateway ended {container.restart_count} times", waiting.reason, how))
+        text = _join(f"the gateway ended {container.restart_count} times", waiting.reason, how)
+        return Trouble(Cause.CRASH, text, lasting=last is not None and last.exit_code == CONFIG_REFUSED)
     return None
 
 

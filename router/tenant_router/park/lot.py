@@ -63,9 +63,8 @@ class Lot:
 
     def machine(self, connection: Connection, received: bytes) -> Machine:
         """Return the state of a connection that was just taken out of the relay."""
-        key = connection.match.tenant.key
-        passive = self._router.live.passive_methods
-        return Machine(connection.noted, connection.scopes, passive, self.answers(key), received)
+        answers = self.answers(connection.match.tenant.key)
+        return Machine(connection.noted, connection.scopes, connection.passive, answers, received)
 
     def park(self, connection: Connection, sock: socket.socket, machine: Machine) -> None:
         """Take a client whose gateway is gone."""

@@ -12,6 +12,7 @@ plus one. Starting anew at 1 is none; a number left out within one connection is
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Set
 from enum import StrEnum
 from typing import Final
 
@@ -75,7 +76,7 @@ class Machine:
     scopes
         Who asks, for the answers: the scopes it logged in with.
     passive
-        Methods that clients poll by themselves.
+        Returns the methods that clients poll by themselves.
     """
 
     __slots__ = (
@@ -96,7 +97,9 @@ class Machine:
         "wanted",
     )
 
-    def __init__(self, noted: Noted, scopes: bytes, passive: frozenset[str], answers: Answers, received: bytes) -> None:
+    def __init__(
+        self, noted: Noted, scopes: bytes, passive: Callable[[], Set[str]], answers: Answers, received: bytes
+    ) -> None:
         self._noted = noted
         self._scopes = scopes
         self._passive = passive
@@ -278,10 +281,10 @@ class Machine:
             except msgspec.MsgspecError:
                 self.wanted = "a message"
             else:
-                params = bytes(request.params)
-                if request.method in self._passive or request.method in SUBSCRIBES:
-                    self._noted.note(request.method, params, self._passive)
-                if request.method in self._passive:
+                params, passive = bytes(request.params), self._passive()
+                if request.method in passive or request.method in SUBSCRIBES:
+                    self._noted.note(request.method, params, passive)
+                if request.method in passive:
                     answer = self.answers.answer(self._scopes, request.method, params, request.id)
                     if answer is not None:
                         return text(answer)

@@ -7,6 +7,7 @@ and is passed on unseen. What might have been missed by that is remembered as su
 from __future__ import annotations
 
 import time
+from collections.abc import Set
 from typing import Final
 
 import msgspec
@@ -60,7 +61,7 @@ class Noted:
         self.polls: dict[tuple[str, bytes], None] | None = None
         """(method, `params` of its `question`) of its passive polls; None: none."""
 
-    def hear(self, beginning: bytes, passive: frozenset[str]) -> str | None:
+    def hear(self, beginning: bytes, passive: Set[str]) -> str | None:
         """Note a message of the client from its first bytes; return its method, None when that can't be seen."""
         method = request_method(beginning)
         if method is None:
@@ -75,7 +76,7 @@ class Noted:
                 self.note(method, bytes(request.params), passive)
         return method
 
-    def note(self, method: str, params: bytes, passive: frozenset[str]) -> None:
+    def note(self, method: str, params: bytes, passive: Set[str]) -> None:
         """Note a request that is seen as a whole."""
         params = _NOTHING if params == _NOTHING else params  # one object for all
         if method in SUBSCRIBES:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from kubernetes_process import Replicas
 from kubernetes_world import CRDS, NODE, Cluster, Line, Node, RunningRouter
 
 from cluster.fixtures import Cluster as KubernetesCluster
@@ -67,3 +68,11 @@ async def distant(cluster: Cluster, line: Line) -> AsyncIterator[RunningRouter]:
     router = await RunningRouter(cluster, access).start()
     yield router
     await router.stop()
+
+
+@pytest.fixture
+async def replicas(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Replicas]:
+    """Starts routers as processes of their own."""
+    found = Replicas(cluster, tmp_path)
+    yield found
+    await found.end()

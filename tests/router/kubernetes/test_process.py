@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import signal
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from kubernetes_process import router_environ, start_router
+from kubernetes_process import Replicas
 from kubernetes_world import Cluster, Line, Node
 from router_world import Client
 
@@ -22,64 +18,6 @@ from ports import free_port
 from tenant_router.kubernetes.access import ApiAccess
 
 pytestmark = pytest.mark.cluster
-
-
-@dataclass
-class RouterProcess:
-    """One replica."""
-
-    process: asyncio.subprocess.Process
-    log: Path
-    address: tuple[str, int] = ("", 0)
-    admin: str = ""
-
-    async def ready(self) -> RouterProcess:
-        def said() -> re.Match[str] | None:
-            assert self.process.returncode is None, self.log.read_text()
-            return re.search(r"^ready: clients at ws://([\d.]+):(\d+), admin at (\S+)", self.log.read_text(), re.M)
-
-        found = await eventually(said, 20, "the router is ready")
-        self.address, self.admin = (found[1], int(found[2])), found[3]
-        return self
-
-    async def get(self, path: str) -> tuple[int, Any]:
-        async with aiohttp.ClientSession() as session, session.get(f"{self.admin}{path}") as answer:
-            return answer.status, await answer.json()
-
-
-class Replicas:
-    """Starts them, and kills what is left."""
-
-    def __init__(self, cluster: Cluster, folder: Path) -> None:
-        self._cluster = cluster
-        self._folder = folder
-        self._all: list[RouterProcess] = []
-
-    async def start(self, **environ: str) -> RouterProcess:
-        log = self._folder / f"router-{len(self._all)}.log"
-        told = {
-            **router_environ(self._cluster.namespace, self._folder),
-            "OPENCLAW_TENANCY_LISTEN": "127.0.0.1:0",
-            "OPENCLAW_TENANCY_ADMIN": "127.0.0.1:0",
-            "OPENCLAW_TENANCY_DRAIN_TIMEOUT": "5s",
-            **environ,
-        }
-        process = await start_router(told, log)
-        self._all.append(RouterProcess(process, log))
-        return self._all[-1]
-
-    async def end(self) -> None:
-        for one in self._all:
-            if one.process.returncode is None:
-                one.process.kill()
-            await one.process.wait()
-
-
-@pytest.fixture
-async def replicas(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Replicas]:
-    found = Replicas(cluster, tmp_path)
-    yield found
-    await found.end()
 
 
 async def test_it_serves_tells_why_and_drains_on_sigterm(cluster: Cluster, node: Node, replicas: Replicas) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any
 
 import msgspec
 
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
 from tenant_router.kubernetes.objects import Template, Tenant
 from tenant_router.kubernetes.registry import Registry
 
@@ -154,6 +156,27 @@ def test_limits_are_the_tenants_own_else_its_templates_and_follow_an_edit() -> N
     match = registry.find(bytes.fromhex(A))
     assert match is not None
     assert match.tenant.limits.wakes_per_hour is None
+
+
+def test_passive_methods_are_the_templates_in_the_place_of_the_default_and_follow_an_edit() -> None:
+    registry = Registry()
+    registry.put_tenant(tenant("ann", A))
+    ann = registry.get("n/ann")
+    assert ann is not None
+
+    def passive() -> Set[str]:
+        return registry.template(ann).passive_methods
+
+    default = frozenset(DEFAULT_PASSIVE_METHODS)
+    assert passive() == default
+    registry.put_template(template(idle={"timeout": "5m"}))
+    assert passive() == default
+    registry.put_template(template(idle={"passiveMethods": ["sessions.list"]}))
+    assert passive() == {"sessions.list"}
+    registry.put_template(template(idle={"passiveMethods": []}))
+    assert passive() == frozenset()
+    registry.remove_template("n", "std")
+    assert passive() == default
 
 
 def expiring(at: str) -> Tenant:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from tenant_router.kubernetes.objects import Pod
+from tenant_router.kubernetes.scale import PodCantCome
 from tenant_router.kubernetes.trouble import Cause, event_trouble, pod_trouble
 
 
@@ -36,6 +37,28 @@ def test_a_container_that_cannot_be_made_is_told_with_the_kubelets_words(reason:
     assert not found.patient
     assert reason in found.text
     assert "the kubelet's words" in found.text
+
+
+@pytest.mark.parametrize(
+    ("reason", "lasting"),
+    [
+        ("CreateContainerConfigError", True),  # a Secret that is missing, or a key of it
+        ("InvalidImageName", True),
+        ("ErrImagePull", False),  # a registry that is away
+        ("RunContainerError", False),
+    ],
+)
+def test_what_a_person_has_to_mend_is_told_from_what_may_pass(reason: str, lasting: bool) -> None:
+    found = pod_trouble(waiting(reason))
+    assert found is not None
+    assert PodCantCome(found).lasting is lasting
+
+
+@pytest.mark.parametrize(("code", "lasting"), [(78, True), (137, False)])
+def test_a_config_that_is_refused_is_for_a_person_and_another_end_is_not(code: int, lasting: bool) -> None:
+    found = pod_trouble(waiting("CrashLoopBackOff", lastState={"terminated": {"exitCode": code}}))
+    assert found is not None
+    assert found.lasting is lasting
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])

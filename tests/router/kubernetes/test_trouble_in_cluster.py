@@ -171,6 +171,21 @@ async def test_a_wake_that_gets_no_pod_at_all_ends_with_a_reason(cluster: Cluste
     held.cancel()
 
 
+async def test_a_client_in_front_of_what_only_a_person_can_mend_hears_the_kind_and_nothing_of_the_cluster(
+    cluster: Cluster, node: Node, running: RunningRouter
+) -> None:
+    token = await cluster.tenant("ann")
+    await known(running, cluster, "ann")
+    node.broken = crash
+    client = await Client.open(running)
+    error = (await client.hello(token))["error"]
+    assert error["details"]["reason"] == "gateway-cannot-start"
+    assert error["message"].endswith("(crash)")
+    node.broken = None
+    await cluster.delete("pods", node.pod_of("ann")["metadata"]["name"])
+    await hello(running, token)
+
+
 async def test_an_http_client_hears_the_kind_of_trouble_and_nothing_of_the_cluster(
     cluster: Cluster, node: Node, running: RunningRouter
 ) -> None:

@@ -38,7 +38,7 @@ class Ends:
         self.gateway, gateway = socket.socketpair()
         for sock in (self.client, client, self.gateway, gateway):
             sock.setblocking(False)
-        self.machine = Machine(Noted(), b"[]", frozenset({"health"}), Answers(), b"")
+        self.machine = Machine(Noted(), b"[]", lambda: {"health"}, Answers(), b"")
         self.fenced = Fenced(running_selector(), Detached(client, b"", gateway, b""), self.machine)
         self._cutter = Cutter(1 << 20)
 

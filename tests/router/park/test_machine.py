@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set
 from typing import Any
 
 from websockets.frames import Close, Frame, Opcode
@@ -38,11 +39,11 @@ def read(wire: bytes) -> list[Any]:
     return [json.loads(cut.payload) for cut in Cutter(1 << 20).feed(wire) if isinstance(cut, Cut) and cut.opcode == 1]
 
 
-def machine(received: bytes = b"", *asked: tuple[str, bytes]) -> Machine:
+def machine(received: bytes = b"", *asked: tuple[str, bytes], more: Set[str] = frozenset()) -> Machine:
     noted = Noted()
     for method, params in asked:
         noted.note(method, params, PASSIVE)
-    return Machine(noted, SCOPES, PASSIVE, Answers(), received)
+    return Machine(noted, SCOPES, lambda: PASSIVE | more, Answers(), received)
 
 
 def parked(*asked: tuple[str, bytes]) -> Machine:
@@ -172,6 +173,20 @@ def test_an_unknown_poll_wakes() -> None:
     one = parked()
     assert one.from_client(request("health")) == b""
     assert one.wanted == "health"
+
+
+def test_which_methods_are_passive_is_asked_anew_each_time() -> None:
+    more: set[str] = set()
+    one = machine(more=more)
+    one.answers.learn(SCOPES, "sessions.list", b"{}", b'{"sessions":[]}')
+    one.park()
+    more.add("sessions.list")
+    assert read(one.from_client(request("sessions.list"))) == [
+        {"type": "res", "id": "c1", "ok": True, "payload": {"sessions": []}}
+    ]
+    more.clear()
+    one.from_client(request("sessions.list"))
+    assert one.wanted == "sessions.list"
 
 
 def test_polls_are_answered_by_who_asks() -> None:
