@@ -13,8 +13,9 @@ from ..objects.service_account import build_service_account
 from ..world import World
 from .policies import Policies
 
-LOOK_AGAIN = 900.0
-"""Seconds between two looks: nobody watches these, and whoever may change them is an administrator."""
+LOOK_AGAIN = 90.0
+"""Seconds between two looks: nobody watches these. A look is one get and one list for a namespace with all its tenants, and
+until it what somebody opened stays open."""
 
 
 class NamespaceReconciler:
