@@ -31,7 +31,8 @@ class Keeper:
             body = here.get(kind, name)
             assert body is not None
             cache.put(resource, body)
-        self._policies = Policies(api, cache, Templates(), TRAFFIC)
+        self.templates = Templates()
+        self._policies = Policies(api, cache, self.templates, TRAFFIC)
         self._namespace = here.namespace
         self._metrics = metrics
 
@@ -115,3 +116,23 @@ async def test_what_another_manager_applies_is_undone_too(here: World, monkeypat
         assert await made.look() > 0
         assert specs(here) == right
         assert await made.look() == 0
+
+
+async def test_api_server_that_moves_is_closed_at_its_new_address(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def excepted() -> set[str]:
+        blocks = specs(here)[GATEWAY_POLICY]["egress"][1]["to"]
+        return {network for block in blocks for network in block["ipBlock"]["except"]}
+
+    async with keeper(here, monkeypatch) as made:
+        made.templates.close(frozenset({("203.0.113.7", 443), ("10.96.0.1", 443)}))
+        await made.look()
+        assert "203.0.113.7/32" in excepted()
+        made.templates.close(frozenset({("203.0.113.8", 443), ("2001:db8::8", 443), ("10.96.0.1", 443)}))
+        assert await made.look() == 1
+        assert {"203.0.113.8/32", "2001:db8::8/128"} < excepted() and "203.0.113.7/32" not in excepted()
+        assert await made.look() == 0
+        # A template that opens it now can't be used any more; what it opened before stays.
+        made.templates.close(frozenset({("10.1.2.3", 8080)}))
+        before = specs(here)[OF_TEMPLATE]
+        await made.look()
+        assert specs(here)[OF_TEMPLATE] == before

@@ -33,7 +33,7 @@ class NamespaceReconciler:
         ApiError
             It could not be done.
         """
-        await self._account(key.namespace, build_service_account())
+        await self._account(key.namespace, build_service_account(self._world.settings.pull_secrets))
         await self._policies.ensure(key.namespace)
         self._world.queue.add_after(key, LOOK_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 

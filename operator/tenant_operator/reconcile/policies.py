@@ -55,7 +55,7 @@ class Policies:
         live: dict[str, Json] = {}
         async for page in self._api.pages(NETWORK_POLICY, namespace, labels=_OURS):
             live.update((body["metadata"]["name"], body) for body in page.items)
-        own = build_network_policy(self._traffic)
+        own = build_network_policy(self._traffic, self._templates.apiserver)
         await self._apply(namespace, own, live.pop(own["metadata"]["name"], {}))
         for record in [one for one in self._cache.templates() if one.namespace == namespace]:
             found = live.pop(template_policy_name(record.name), {})
