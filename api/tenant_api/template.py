@@ -112,7 +112,7 @@ class VolumeSource(ApiModel):
     )
 
     persistent_volume_claim: ClaimRef | None = None
-    """A claim to clone; it must be of the same storage class."""
+    """A claim to clone; its storage class must have the same provisioner."""
     volume_snapshot: SnapshotRef | None = None
     """A snapshot to restore."""
     path: Annotated[str, Field(min_length=1, max_length=4096)] | None = None

@@ -31,7 +31,7 @@ def main() -> int:
     logging.getLogger("kopf").setLevel(max(logging.WARNING, logging.getLogger().level))
     try:
         asyncio.run(_run(settings))
-    except LoginFailed as error:
+    except (LoginFailed, SettingsError) as error:
         print(f"tenant_operator: {error}", file=sys.stderr)
         return 2
     except LeadershipLost as error:

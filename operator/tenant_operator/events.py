@@ -7,6 +7,7 @@ import hashlib
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -57,14 +58,15 @@ class _Event:
 class Events:
     """Tells events. `run` sends them."""
 
-    def __init__(self, api: ApiClient, metrics: Metrics) -> None:
+    def __init__(self, api: ApiClient, metrics: Metrics, clock: Callable[[], float] = time.time) -> None:
         self._api = api
+        self._clock = clock
         self._metrics = metrics
         self._queue: asyncio.Queue[_Event] = asyncio.Queue(WAITING)
         self._told: OrderedDict[bytes, _Told] = OrderedDict()
 
     def tell(self, resource: Resource, record: Record, reason: str, message: str, *, warning: bool = False) -> None:
-        """Tell an Event about an object."""
+        """Tell an Event about an object. What has the same words is the same Event: no times in them, no counts."""
         event = _Event(
             resource, record.namespace, record.name, record.uid, "Warning" if warning else "Normal", reason, message
         )
@@ -72,6 +74,10 @@ class Events:
             self._queue.put_nowait(event)
         except asyncio.QueueFull:
             self._metrics.events_dropped.inc()
+
+    async def sent(self) -> None:
+        """Wait until all that was told is dealt with, by a `run` that is under way."""
+        await self._queue.join()
 
     async def run(self) -> None:
         """Send events until cancelled."""
@@ -82,12 +88,15 @@ class Events:
             except ApiError as error:
                 self._metrics.events_dropped.inc()
                 log.debug("event %s about %s not told: %s", event.reason, event.name, error)
+            finally:
+                self._queue.task_done()
 
     async def _send(self, event: _Event) -> None:
-        now = time.time()
+        now = self._clock()
         told = self._told.get(event.identity)
         if told is not None:
             told.count += 1
+            self._told.move_to_end(event.identity)
             if now - told.written < PAUSE:
                 return
             told.written = now

@@ -35,10 +35,14 @@ class Life:
     """Since when its owner wants it suspended."""
     slept: bool = False
     """The operator has scaled it down."""
+    sleep_note: str = ""
+    """What the Event says of that: the same words for the same cause, so that it is one Event that is counted."""
     scaled_down: float = 0.0
     """When it did; what is seen of the Deployment shortly after may be older."""
     next_wake: float | None = None
     """When its own schedule wants it awake, as its gateway said last; 0: never; None: not looked up in its status yet."""
+    runtime: str = ""
+    """Of the template that it was accepted with last; empty: with none since the operator started."""
     calmed: str = ""
     """UID of the pod whose CPU was limited after its start, or could not be."""
     settled: Settled | None = None

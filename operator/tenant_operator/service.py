@@ -8,15 +8,18 @@ import signal
 
 from tenant_api.apiserver_errors import ApiError
 from tenant_api.garbage import settle
+from tenant_api.variables import SettingsError
 
 from .apiserver.access import Access
 from .apiserver.client import ApiClient
+from .apiserver.whereabouts import Whereabouts, keep_looking
 from .cache.cache import Cache
 from .events import Events
-from .feed import Feed, keep_synced
+from .feed import SPREAD, Feed, keep_synced
 from .health import HealthServer
 from .idle.loop import IdleLoop
 from .idle.timers import Timers
+from .keys import namespace_key
 from .leader import Leadership
 from .metrics import Metrics
 from .queue import WorkQueue
@@ -27,7 +30,7 @@ from .reconcile.template import TemplateReconciler
 from .reconcile.tenant import TenantReconciler
 from .reconcile.volume import Volumes
 from .reconcile.workers import Workers
-from .settings import OperatorSettings
+from .settings import OperatorSettings, check_egress
 from .watches import watch
 from .world import World
 
@@ -47,6 +50,7 @@ class Operator:
         api = ApiClient(Access(), metrics.called)
         self.world = World(settings, api, Cache(), WorkQueue(), Events(api, metrics), metrics)
         self.feed = Feed(self.world)
+        self._whereabouts = Whereabouts(api, settings.apiserver)
         self.leadership = Leadership(api, settings.lease_namespace, settings.identity)
         self.health = HealthServer(self.world, self.feed, self.leadership)
         timers = Timers()
@@ -69,6 +73,8 @@ class Operator:
         ------
         LeadershipLost
             Another one leads: the process must end at once.
+        SettingsError
+            OPENCLAW_TENANCY_EGRESS opens the API server.
         OSError
             The health port can't be had.
         """
@@ -92,6 +98,7 @@ class Operator:
             namespaces = self.world.settings.namespaces
             watching = asyncio.create_task(watch(self.feed, namespaces, unwatch, take_signals), name="kopf")
             working.append(asyncio.create_task(keep_synced(self.world, self.feed), name="full lists"))
+            working.append(asyncio.create_task(keep_looking(self._whereabouts, self._moved), name="whereabouts"))
             working.append(asyncio.create_task(self._lead(), name="leader"))
             await _first_of(stopped, watching, *working[1:])
         finally:
@@ -108,12 +115,29 @@ class Operator:
     async def _list(self) -> None:
         while True:
             try:
-                self.world.templates.apiserver = await self.world.api.addresses()
+                apiserver = await self._whereabouts.look()
+                check_egress(self.world.settings.traffic, apiserver)
+                self.world.templates.close(apiserver)
                 await self.feed.list_all()
                 return
             except ApiError as error:
                 log.warning("tenants can't be listed, trying again (are the CRDs installed?): %s", error)
                 await asyncio.sleep(AGAIN)
+
+    def _moved(self, apiserver: frozenset[tuple[str, int]]) -> None:
+        """Have policies and templates looked at again if the API server has another address."""
+        if apiserver == self.world.templates.apiserver:
+            return
+        log.info("the API server is at %s", ", ".join(f"{host} port {port}" for host, port in sorted(apiserver)))
+        try:
+            check_egress(self.world.settings.traffic, apiserver)
+        except SettingsError as error:
+            # Its entry is out of the policies from now on; tenants are not left alone for it.
+            log.error("%s; it is closed, and the next start is refused", error)
+        self.world.templates.close(apiserver)
+        for namespace in self.world.settings.namespaces:
+            self.world.queue.add(namespace_key(namespace), urgent=True)
+        self.feed.everything(SPREAD)
 
     async def _lead(self) -> None:
         await self.leadership.acquire()

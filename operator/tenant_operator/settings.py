@@ -12,7 +12,13 @@ stands for all its addresses | none: nobody is put to sleep |
 | OPENCLAW_TENANCY_ROUTER_NAMESPACE | namespace of the router's pods, for the NetworkPolicies | the operator's own |
 | OPENCLAW_TENANCY_ROUTER_LABELS | labels of the router's pods, `key=value`, comma separated | `ROUTER_LABELS` below |
 | OPENCLAW_TENANCY_EGRESS | where all gateways may go besides public HTTPS: CIDR:port, comma separated | none |
+| OPENCLAW_TENANCY_APISERVER_ADDRESSES | addresses of the API server that gateways never reach, besides those that the \
+operator learns from it: address:port, comma separated | none |
 | OPENCLAW_TENANCY_DNS_NAMESPACE | namespace of the cluster's DNS | kube-system |
+| OPENCLAW_TENANCY_DNS_PORTS | ports of its pods, comma separated (OpenShift: 5353) | 53 |
+| OPENCLAW_TENANCY_DNS_ADDRESSES | networks of node-local DNS caches, whose port is 53, comma separated: 169.254.20.10/32 | none |
+| OPENCLAW_TENANCY_IMAGE_PULL_SECRETS | Secrets in each namespace of tenants by which gateways' images are pulled, comma \
+separated | none |
 | OPENCLAW_TENANCY_LEASE_NAMESPACE | namespace of the Lease by which one operator leads | the operator's own |
 | OPENCLAW_TENANCY_IDENTITY | name of this replica in the Lease | host name and a random part |
 | OPENCLAW_TENANCY_HEALTH | host:port of /healthz, /readyz and /metrics | 0.0.0.0:18791 |
@@ -23,6 +29,8 @@ stands for all its addresses | none: nobody is put to sleep |
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import secrets
 import socket
 from collections.abc import Mapping
@@ -30,12 +38,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tenant_api.egress import Egress, NoEgress, parse_egress
+from tenant_api.egress import NEVER_OPEN, Egress, NoEgress, parse_egress
 from tenant_api.variables import PREFIX, SettingsError, Variables
 
-from .objects.network_policy import Traffic
+from .objects.network_policy import DNS_PORT, Traffic
 from .objects.secret import GatewayDoor
 
+MAX_NAME: Final = 253
+_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""A DNS subdomain, as Kubernetes names objects (RFC 1123)."""
 HEALTH_PORT: Final = 18791
 ROUTER_PORT: Final = 18790
 """Admin port of a router, where ROUTER_ADMIN names none."""
@@ -55,7 +66,11 @@ class OperatorSettings:
     """Hosts and ports to ask; a host may stand for several addresses."""
     images: dict[str, str]
     """Image by runtime."""
+    pull_secrets: tuple[str, ...]
+    """Names of Secrets by which gateways' images are pulled."""
     traffic: Traffic
+    apiserver: tuple[tuple[str, int], ...]
+    """Addresses of the API server that it does not tell by itself."""
     lease_namespace: str
     identity: str
     health: tuple[str, int]
@@ -86,12 +101,16 @@ def read_settings(environ: Mapping[str, str]) -> OperatorSettings:
             for runtime in ("native", "openclaw")
             if (image := variables.text(f"IMAGE_{runtime.upper()}"))
         },
+        pull_secrets=_secrets(variables),
         traffic=Traffic(
             router_namespace=variables.text("ROUTER_NAMESPACE", own),
             router_labels=tuple(_labels(variables)),
             extra=tuple(_egress(part) for part in variables.items("EGRESS")),
             dns_namespace=variables.text("DNS_NAMESPACE", "kube-system"),
+            dns_ports=_ports(variables, "DNS_PORTS", str(DNS_PORT)),
+            dns_addresses=_dns_addresses(variables),
         ),
+        apiserver=tuple(_digits(part, "APISERVER_ADDRESSES") for part in variables.items("APISERVER_ADDRESSES")),
         lease_namespace=variables.text("LEASE_NAMESPACE", own),
         identity=variables.text("IDENTITY", f"{socket.gethostname()}-{secrets.token_hex(4)}"),
         health=_address(variables.text("HEALTH", f"0.0.0.0:{HEALTH_PORT}"), "HEALTH", HEALTH_PORT),
@@ -118,11 +137,69 @@ def _labels(variables: Variables) -> list[tuple[str, str]]:
     return found
 
 
+def _secrets(variables: Variables) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(variables.items("IMAGE_PULL_SECRETS")))
+    for name in found:
+        if len(name) > MAX_NAME or not _NAME.fullmatch(name):
+            raise SettingsError(
+                f"{PREFIX}IMAGE_PULL_SECRETS has {name!r}, which is no name of a Secret: write lower-case letters, digits, "
+                "'-' and '.', comma separated"
+            )
+    return found
+
+
+def _ports(variables: Variables, name: str, default: str) -> tuple[int, ...]:
+    found = tuple(dict.fromkeys(variables.items(name, default)))
+    for text in found:
+        if not (text.isascii() and text.isdigit()) or not 0 < int(text) < 65536:
+            raise SettingsError(f"{PREFIX}{name} has {text!r}: write ports, e.g. 53,5353")
+    return tuple(map(int, found))
+
+
+def _dns_addresses(variables: Variables) -> tuple[str, ...]:
+    found = variables.networks("DNS_ADDRESSES")
+    for one in found:
+        for closed in NEVER_OPEN:
+            if closed.version == one.version and closed.overlaps(one) and one.num_addresses > 1:
+                raise SettingsError(
+                    f"{PREFIX}DNS_ADDRESSES has '{one}', which is more than one address of or around {closed}, from where "
+                    f"clouds hand out their credentials: name the cache's own address with /{one.max_prefixlen}"
+                )
+    return tuple(dict.fromkeys(map(str, found)))
+
+
 def _egress(text: str) -> Egress:
     try:
         return parse_egress(text)
     except NoEgress as error:
         raise SettingsError(f"{PREFIX}EGRESS has {text!r}, which {error}") from None
+
+
+def check_egress(traffic: Traffic, apiserver: frozenset[tuple[str, int]]) -> None:
+    """Refuse an EGRESS that opens the API server, whose addresses are only known once it was asked.
+
+    Raises
+    ------
+    SettingsError
+        It does.
+    """
+    for one in traffic.extra:
+        for host, port in sorted(apiserver):
+            if one.holds(host, port):
+                raise SettingsError(
+                    f"{PREFIX}EGRESS has '{one.network}:{one.port}', which opens the API server at {host} port {port} to all "
+                    "gateways: name the network of the server that is meant, and no more"
+                )
+
+
+def _digits(text: str, name: str) -> tuple[str, int]:
+    host, port = _address(text, name, 443)
+    try:
+        return str(ipaddress.ip_address(host)), port
+    except ValueError:
+        raise SettingsError(
+            f"{PREFIX}{name} has {text!r}: write address:port, e.g. 203.0.113.7:443 or [2001:db8::7]:443"
+        ) from None
 
 
 def _address(text: str, name: str, default_port: int) -> tuple[str, int]:

@@ -65,3 +65,22 @@ async def test_restart_writes_nothing(here: World) -> None:
     await eventually(second.leads, SOON)
     await eventually(lambda: second.reconciled() >= 2, SOON)
     assert second.writes() == 0, second.health("/metrics")[1].decode()
+
+
+async def test_pull_secrets_are_on_the_account_and_so_on_every_pod(here: World) -> None:
+    here.start(IMAGE_PULL_SECRETS="registry,mirror.example")
+    await asleep(here)
+
+    def of_the_account() -> list[dict[str, str]]:
+        account = here.get("serviceaccounts", "openclaw-gateway")
+        assert account
+        return list(account.get("imagePullSecrets", []))
+
+    names = [{"name": "registry"}, {"name": "mirror.example"}]
+    await eventually(lambda: of_the_account() == names, SOON)
+    here.scale("ann", 1)
+    assert (await here.pod("ann"))["spec"]["imagePullSecrets"] == names
+    # Without the setting they go again.
+    here.running[0].stop()
+    here.start()
+    await eventually(lambda: of_the_account() == [], SOON)

@@ -285,6 +285,12 @@ def test_service_account() -> None:
     }
 
 
+def test_service_account_with_pull_secrets() -> None:
+    made = build_service_account(("registry", "mirror.example"))
+    assert made["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror.example"}]
+    assert stamp(made) != stamp(build_service_account())
+
+
 def test_prebind_pod() -> None:
     made = build_prebind(tenant(), template(nodeSelector={"pool": "tenants"}), "i")
     assert made == {

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from operator_world import SOON, World, eventually, template, tenant
+
+from tenant_operator.times import rfc3339
 
 
 async def test_suspended_from_the_start_is_provisioned_and_stays_asleep(here: World) -> None:
@@ -67,3 +72,61 @@ async def test_cpu_of_the_start_is_taken_back_in_place(here: World) -> None:
     await here.phase("ann", "Awake")
     # Neither that nor the next start is drift.
     assert here.status("ann")["conditions"][1]["reason"] == "Provisioned"
+
+
+def break_something(here: World, what: str, power: str) -> None:
+    """Have tenant ann, who is provisioned, no longer accepted."""
+    if what == "OverlayInvalid":
+        here.apply(tenant("ann", power=power, config={"gateway": {"port": 1}}))
+    elif what == "TemplateVersionNotFound":
+        here.apply(tenant("ann", power=power, templateRef={"name": "standard", "version": "1"}), template(version="2"))
+    elif what == "TemplateInvalid":
+        here.apply(template(config="{"))
+    else:
+        here.delete("tenanttemplates", "standard")
+
+
+REFUSALS = ("OverlayInvalid", "TemplateVersionNotFound", "TemplateInvalid", "TemplateNotFound")
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_always_on_holds_for_who_is_refused_after_he_was_provisioned(here: World, reason: str) -> None:
+    here.start()
+    here.apply(template(), tenant("ann", power="AlwaysOn"))
+    await here.phase("ann", "Waking")
+    break_something(here, reason, "AlwaysOn")
+    await here.said("ann", "Accepted", "False", reason)
+    here.scale("ann", 0)
+    await eventually(lambda: here.replicas("ann") == 1, SOON)
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+async def test_timer_holds_for_who_is_refused_also_after_a_restart(here: World, reason: str) -> None:
+    here.start()
+    here.apply(template(), tenant("ann"))
+    await here.phase("ann", "Asleep")
+    break_something(here, reason, "Auto")
+    await here.said("ann", "Accepted", "False", reason)
+    assert here.replicas("ann") == 0
+    here.running[0].stop()
+    here.patch("tenants", "ann", {"status": {"nextWakeTime": rfc3339(time.time() + 5)}}, "status")
+    here.start()
+    await eventually(lambda: here.replicas("ann") == 1, SOON)
+    assert (await here.pod("ann"))["spec"]["containers"][0]["image"] == "localhost/gateway:test"
+
+
+async def test_nobody_is_woken_whose_token_is_anothers(here: World) -> None:
+    operator = here.start()
+    here.apply(template(), tenant("old", "shared"))
+    await here.phase("old", "Asleep")
+    here.apply(tenant("new", power="AlwaysOn"))
+    await eventually(lambda: here.replicas("new") == 1, SOON)
+    here.apply(tenant("new", "shared", power="AlwaysOn"))
+    await here.said("new", "Accepted", "False", "TokenTaken")
+    before = operator.reconciled()
+    here.scale("new", 0)
+    await eventually(lambda: operator.reconciled() > before, SOON)
+    await here.said("new", "Awake", "False", "Failed")
+    assert here.replicas("new") == 0
+    here.apply(tenant("new", power="AlwaysOn"))
+    await eventually(lambda: here.replicas("new") == 1, SOON)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from operator_world import SOON, World, eventually, template, tenant
 
 from tenant_api.kubernetes_names import TEMPLATE_LABEL, child_name
@@ -113,3 +114,30 @@ async def test_the_api_server_stays_closed(here: World) -> None:
     assert f"opens the API server at {host} port {port}" in message
     # What cannot be used changes nothing.
     assert opened(here, "standard") == [("10.1.2.0/24", 8080)]
+
+
+async def test_named_addresses_of_the_api_server_are_left_out_of_what_is_public(here: World) -> None:
+    here.start(APISERVER_ADDRESSES="203.0.113.7:443,[2001:db8::7]:443")
+
+    def excepted() -> list[list[str]]:
+        found = here.get("networkpolicies", "openclaw-gateways")
+        assert found
+        return [block["ipBlock"]["except"] for block in found["spec"]["egress"][1]["to"]]
+
+    v4, v6 = await eventually(excepted, SOON) or ([], [])
+    assert "203.0.113.7/32" in v4 and "2001:db8::7/128" in v6
+
+
+@pytest.mark.parametrize("where", ["own", "called"])
+async def test_own_egress_that_opens_the_api_server_ends_the_start(here: World, where: str) -> None:
+    said = here.cluster.api.request("GET", "/api")["serverAddressByClientCIDRs"][0]["serverAddress"]
+    address = said if where == "own" else here.cluster.url.removeprefix("https://")
+    host, _, port = address.rpartition(":")
+    operator = here.start(EGRESS=f"{LLM},{host}/32:{port}")
+    await eventually(lambda: operator.process.poll() is not None, SOON)
+    assert operator.process.returncode == 2
+    last = operator.log.read_text().splitlines()[-1]
+    assert last.startswith(
+        f"tenant_operator: OPENCLAW_TENANCY_EGRESS has '{host}/32:{port}', which opens the API server"
+    )
+    assert here.items("networkpolicies") == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -13,7 +12,7 @@ import msgspec
 from tenant_api.apiserver_errors import ApiError, ApiRefused, ApiUnavailable, retry_after
 
 from .access import Access
-from .errors import Conflict, Expired, NotFound
+from .errors import Conflict, Expired, NotFound, NotServed
 from .resources import Json, Resource
 
 FIELD_MANAGER: Final = "openclaw-tenancy-operator"
@@ -134,21 +133,27 @@ class ApiClient:
                 return
             params["continue"] = following
 
-    async def addresses(self) -> frozenset[tuple[str, int]]:
-        """Return addresses and ports of the API server: the one that we call, and what it says of itself (`GET /api`).
-
-        One of several servers behind a load balancer says only its own; names are left out.
-        """
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port that are called."""
         url = urlsplit(self._access.server)
-        found = {(url.hostname or "", url.port or 443)}
+        return url.hostname or "", url.port or 443
+
+    async def own_addresses(self) -> frozenset[tuple[str, int]]:
+        """Return hosts and ports that the API server says of itself (`GET /api`), names among them; none if it won't say.
+
+        One of several servers behind a load balancer says only its own.
+        """
         try:
             answer = await self._call("get", "GET", _VERSIONS, "/api")
         except ApiRefused:
-            answer = {}  # a cluster may keep even this from service accounts
+            return frozenset()  # a cluster may keep even this from service accounts
+        found = set()
         for one in answer.get("serverAddressByClientCIDRs") or []:
-            host, _, port = str(one.get("serverAddress") or "").rpartition(":")
-            found.add((host.removeprefix("[").removesuffix("]"), int(port) if port.isdigit() else 443))
-        return frozenset((host, port) for host, port in found if _is_address(host))
+            host, port = _host_and_port(str(one.get("serverAddress") or ""))
+            if host:
+                found.add((host, port))
+        return frozenset(found)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -201,12 +206,11 @@ class ApiClient:
             return answer.status, answer.headers, await answer.read()
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit():
+        host, port = text, "443"
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _error(code: int, headers: Mapping[str, str], text: bytes) -> ApiError:
@@ -219,4 +223,6 @@ def _error(code: int, headers: Mapping[str, str], text: bytes) -> ApiError:
     message, reason = str(status.get("message") or ""), str(status.get("reason") or "")
     if code == 429 or code >= 500:
         return ApiUnavailable(f"{message or reason} ({code})", retry_after(headers.get("Retry-After")))
+    if code == 404 and not (status.get("details") or {}).get("name"):
+        return NotServed(code, reason, message)  # it names every object that is not there
     return _ERRORS.get(code, ApiRefused)(code, reason, message)

@@ -9,6 +9,10 @@ class NotFound(ApiRefused):
     """The object, its namespace or its kind is not there."""
 
 
+class NotServed(NotFound):
+    """The API server does not know the kind or the subresource at all: it is too old for it, or the CRDs are not there."""
+
+
 class Conflict(ApiRefused):
     """Somebody changed the object meanwhile, or it is there already."""
 

@@ -17,7 +17,7 @@ from ..cache.records import TenantRecord, TenantView
 from ..keys import tenant_key
 from ..life import Life
 from ..reconcile.children import Children
-from ..reconcile.status import asleep_message, wake_trouble
+from ..reconcile.status import asleep_message, sleep_note, wake_trouble
 from ..world import World
 from .decide import Decision, Policy, decide
 from .routers import Activity, Routers, Unsure
@@ -180,8 +180,9 @@ class IdleLoop:
             life.next_wake = next_wake
         elif life.next_wake is not None and life.next_wake <= now:
             life.next_wake = 0.0  # it was up at that time; or it can't come up, and must not try for ever
-        message = decision.message
+        message = life.sleep_note = decision.message
         if decision.reason == "IdleTimeout":
+            life.sleep_note = sleep_note(decision.idle_for)
             message = asleep_message(now, decision.idle_for, parked, life.next_wake or 0.0)
         before = life.idle, life.slept
         life.idle, life.slept, life.parked, life.refusals = (decision.reason, message), True, parked, 0

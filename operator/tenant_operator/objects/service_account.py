@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from tenant_api.kubernetes_names import COMPONENT_LABEL, GATEWAY, MANAGED_BY, MANAGED_BY_LABEL
@@ -18,11 +19,18 @@ def namespace_labels() -> dict[str, str]:
     return {MANAGED_BY_LABEL: MANAGED_BY, COMPONENT_LABEL: f"{GATEWAY}-namespace"}
 
 
-def build_service_account() -> Json:
-    """Return the ServiceAccount, stamped."""
-    return stamped(
-        {
-            "metadata": {"name": GATEWAY_ACCOUNT, "labels": namespace_labels()},
-            "automountServiceAccountToken": False,
-        }
-    )
+def build_service_account(pull_secrets: Sequence[str] = ()) -> Json:
+    """Return the ServiceAccount, stamped.
+
+    Parameters
+    ----------
+    pull_secrets
+        Names of Secrets of the namespace by which images are pulled: every pod of this account gets them at its making.
+    """
+    body: Json = {
+        "metadata": {"name": GATEWAY_ACCOUNT, "labels": namespace_labels()},
+        "automountServiceAccountToken": False,
+    }
+    if pull_secrets:
+        body["imagePullSecrets"] = [{"name": name} for name in pull_secrets]
+    return stamped(body)

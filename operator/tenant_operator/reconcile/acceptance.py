@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -27,6 +28,22 @@ class Refused:
     reason: str
     """One CamelCase word for the condition."""
     message: str
+
+
+GOES_ON: Final = frozenset(
+    {
+        "SpecInvalid",
+        "TemplateNotFound",
+        "TemplateInvalid",
+        "TemplateVersionNotFound",
+        "NoImage",
+        "ConfigInvalid",
+        "OverlayInvalid",
+    }
+)
+"""Reasons for which only the next change can't be made: a tenant goes on with what it was provisioned with last, its schedule
+and AlwaysOn included, as it goes on for its clients. Not so where somebody else has the better claim to what it has, its token
+(TokenTaken) or its volume (VolumeTaken): then nothing starts by itself before people have settled that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +71,14 @@ class Templates:
 
     def __init__(self) -> None:
         self.apiserver: frozenset[tuple[str, int]] = frozenset()
-        """Addresses and ports of the API server, as far as they are known: no template opens them. Set before the first use."""
+        """Addresses and ports of the API server, as far as they are known: no template opens them."""
         self._parsed: dict[tuple[str, str], _Parsed] = {}
         self._past: dict[tuple[str, str], dict[str, TenantTemplate]] = {}
+
+    def close(self, apiserver: frozenset[tuple[str, int]]) -> None:
+        """Have templates judged by these addresses of the API server from now on. To be called before the first use, too."""
+        self.apiserver = apiserver
+        self._parsed.clear()
 
     def parse(self, record: TemplateRecord) -> TenantTemplate | Refused:
         """Return a template, or what is wrong with it."""

@@ -13,8 +13,9 @@ from ..objects.service_account import build_service_account
 from ..world import World
 from .policies import Policies
 
-LOOK_AGAIN = 900.0
-"""Seconds between two looks: nobody watches these, and whoever may change them is an administrator."""
+LOOK_AGAIN = 90.0
+"""Seconds between two looks: nobody watches these. A look is one get and one list for a namespace with all its tenants, and
+until it what somebody opened stays open."""
 
 
 class NamespaceReconciler:
@@ -32,7 +33,7 @@ class NamespaceReconciler:
         ApiError
             It could not be done.
         """
-        await self._account(key.namespace, build_service_account())
+        await self._account(key.namespace, build_service_account(self._world.settings.pull_secrets))
         await self._policies.ensure(key.namespace)
         self._world.queue.add_after(key, LOOK_AGAIN * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 

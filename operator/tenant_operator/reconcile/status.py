@@ -148,10 +148,15 @@ def _asleep(look: Look) -> str:
 
 
 def asleep_message(now: float, idle_for: float, parked: int, next_wake: float) -> str:
-    """Return why a tenant sleeps, for its condition and Event."""
+    """Return why a tenant sleeps, for its condition."""
     clients = f", {parked} clients parked" if parked else ""
     timer = f", next timer {clock(next_wake)}" if next_wake else ""
-    return f"asleep since {clock(now)}: idle {lasting(idle_for)}{clients}{timer}"
+    return f"asleep since {clock(now)}: {sleep_note(idle_for)}{clients}{timer}"
+
+
+def sleep_note(idle_for: float) -> str:
+    """Return the part of it that is the same for each sleep, for the Event."""
+    return f"idle {lasting(idle_for)}"
 
 
 def _usage(phase: str, before: dict[str, Any], now: float) -> dict[str, int] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections import Counter
 from typing import Any
@@ -11,7 +12,7 @@ import msgspec
 from tenant_api.apiserver_errors import ApiRefused
 from tenant_api.template import TenantTemplate
 
-from ..apiserver.errors import NotFound
+from ..apiserver.errors import NotFound, NotServed
 from ..apiserver.resources import CLAIM, SNAPSHOT, TEMPLATE
 from ..cache.records import TemplateRecord
 from ..keys import Key, namespace_key, tenant_key
@@ -20,9 +21,12 @@ from ..world import World
 from .acceptance import Refused
 from .conditions import Statement, condition, conditions
 from .policies import Policies
+from .source import judge_source
 
 SOURCE_AGAIN = 60.0
 """Seconds until a source that is not there is looked for again: nobody tells us of claims that are not a tenant's."""
+SOURCE_STILL = 300.0
+"""Seconds until one that was there is looked for again, while tenants are made from it: a get, and no write while it stays."""
 
 
 class TemplateReconciler:
@@ -63,6 +67,8 @@ class TemplateReconciler:
             self._tell(record, before, status)
         if volume.status == "False":
             self._world.queue.add_after(key, SOURCE_AGAIN)
+        elif names and volume.reason != "Empty":
+            self._world.queue.add_after(key, SOURCE_STILL * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
 
     async def _source(self, record: TemplateRecord, outcome: TenantTemplate | Refused) -> Statement:
         if isinstance(outcome, Refused):
@@ -77,6 +83,9 @@ class TemplateReconciler:
             resource, name = SNAPSHOT, source.volume_snapshot.name
         try:
             body = await self._world.api.get(resource, record.namespace, name)
+        except NotServed:
+            text = f"this cluster has no {resource.kind}s: install their CRDs and controller, or name another source"
+            return Statement.of("VolumeReady", False, "SourceNotFound", text)
         except NotFound:
             text = (
                 f"there is no {resource.kind} {name!r} in namespace {record.namespace}: create it; clones wait for it"
@@ -84,9 +93,7 @@ class TemplateReconciler:
             return Statement.of("VolumeReady", False, "SourceNotFound", text)
         except ApiRefused as error:
             return Statement("VolumeReady", "Unknown", "SourceUnknown", f"{resource.kind} {name!r}: {error}")
-        if resource is SNAPSHOT and not (body.get("status") or {}).get("readyToUse", False):
-            return Statement.of("VolumeReady", False, "SourceNotReady", f"VolumeSnapshot {name!r} is not ready to use")
-        return Statement.of("VolumeReady", True, "SourceFound", f"volumes start as copies of {resource.kind} {name!r}")
+        return judge_source(resource, name, body, outcome.spec.volume)
 
     def _followed(self, names: list[tuple[str, str]]) -> Statement:
         versions: Counter[str] = Counter()

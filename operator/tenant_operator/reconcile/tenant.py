@@ -17,10 +17,10 @@ from ..cache.records import TenantRecord, TenantView
 from ..idle.timers import Timers
 from ..keys import Key, template_key
 from ..life import Life
-from ..objects.pod import start_boost
 from ..times import parsed, rfc3339
 from ..world import World
-from .acceptance import Accepted, Refused, accept, foreign_volume
+from .acceptance import GOES_ON, Accepted, Refused, accept, foreign_volume
+from .boost import Boosts
 from .children import Children
 from .conditions import Statement, condition
 from .provisioning import PENDING_SINCE, Provisioning, Settled, Work, forgotten, plan, provisioned
@@ -47,6 +47,7 @@ class TenantReconciler:
         self._children = children
         self._volumes = volumes
         self._timers = timers
+        self._boosts = Boosts(world, children)
 
     async def reconcile(self, key: Key) -> None:
         """Make one tenant as it should be.
@@ -72,9 +73,11 @@ class TenantReconciler:
         volume, pause = await self._volumes.look(key.object, view, accepted, condition(before, "VolumeReady"))
         if life.next_wake is None:
             life.next_wake = parsed(before.get("nextWakeTime"))
-        pauses = [pause, await self._power(view, accepted, life)]
         if accepted is not None:
-            await self._calm(view, accepted, life)
+            life.runtime = accepted.template.spec.runtime
+        pauses = [pause, await self._power(view, verdict, life)]
+        if accepted is not None:
+            await self._boosts.take_back(view, accepted, life)
         look = Look(view, verdict, provisioning, volume, life, life.next_wake, time.time())
         status = tenant_status(look, before)
         if status != before:
@@ -154,7 +157,7 @@ class TenantReconciler:
         since = view.deployment.marks.get(PENDING_SINCE, "")
         return since.isdigit() and time.time() - int(since) >= deadline
 
-    async def _power(self, view: TenantView, accepted: Accepted | None, life: Life) -> float:
+    async def _power(self, view: TenantView, verdict: Accepted | Refused, life: Life) -> float:
         """Scale up who must be awake; return the seconds until the next look at that (0: no need)."""
         deployment, tenant = view.deployment, view.tenant
         assert tenant is not None
@@ -168,39 +171,24 @@ class TenantReconciler:
             if unseen > 0:
                 return unseen
             life.slept = False
-            pauses = (self._wait_for_deadline(view, accepted, now), _pass_timer(view, life, now))
+            pauses = (self._wait_for_deadline(view, verdict, now), _pass_timer(view, life, now))
             return min((one for one in pauses if one), default=0.0)
         life.scaled_up = 0.0
-        if accepted is None or tenant.power == "Suspended":
+        if tenant.power == "Suspended" or not _may_start(view, verdict):
             return 0.0
         if tenant.power == "AlwaysOn":
             await self._wake(tenant, life, "AlwaysOn")
             return 0.0
         if not life.next_wake:
             return 0.0
-        ahead = self._timers.ahead(accepted.template.spec.runtime)
+        ahead = self._timers.ahead(life.runtime)
         if life.next_wake - ahead <= now:
             await self._wake(tenant, life, "Timer")
             return 0.0
         return life.next_wake - ahead - now
 
-    async def _calm(self, view: TenantView, accepted: Accepted, life: Life) -> None:
-        """Take back the CPU that a gateway had for its start."""
-        pod, boost = view.pod, start_boost(accepted.template)
-        if pod is None or boost is None or not pod.ready or pod.cpu_limit != boost[0] or life.calmed == pod.uid:
-            return
-        life.calmed = pod.uid
-        try:
-            await self._children.limit_cpu(pod, boost[1])
-        except NotFound:
-            return  # gone meanwhile
-        except ApiRefused as error:
-            text = f"the CPU limit of its start stays, because it can't be lowered in place: {error.message}"
-            assert view.tenant is not None
-            self._world.events.tell(TENANT, view.tenant, "ResizeRefused", text, warning=True)
-
-    def _wait_for_deadline(self, view: TenantView, accepted: Accepted | None, now: float) -> float:
-        deadline = update_deadline(accepted) if accepted is not None else None
+    def _wait_for_deadline(self, view: TenantView, verdict: Accepted | Refused, now: float) -> float:
+        deadline = update_deadline(verdict) if isinstance(verdict, Accepted) else None
         since = view.deployment.marks.get(PENDING_SINCE, "") if view.deployment is not None else ""
         if deadline is None or not since.isdigit():
             return 0.0
@@ -242,7 +230,7 @@ class TenantReconciler:
         idle = condition(status, "Idle")
         if life.slept and "slept" not in life.said:
             life.said.add("slept")
-            events.tell(TENANT, tenant, "Asleep", idle["message"])
+            events.tell(TENANT, tenant, "Asleep", life.sleep_note or idle["message"])
         elif not life.slept:
             life.said.discard("slept")
 
@@ -277,6 +265,14 @@ def _pass_timer(view: TenantView, life: Life, now: float) -> float:
         life.next_wake = 0.0
         return 0.0
     return max(1.0, seen - now)
+
+
+def _may_start(view: TenantView, verdict: Accepted | Refused) -> bool:
+    """Tell whether a tenant may be woken unasked: what was made for it, and for nobody else, is its own to go on with."""
+    assert view.tenant is not None and view.deployment is not None
+    if isinstance(verdict, Accepted):
+        return True
+    return verdict.reason in GOES_ON and view.deployment.owner == view.tenant.uid
 
 
 def _lost(view: TenantView, before: dict[str, Any]) -> bool:
