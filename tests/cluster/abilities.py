@@ -24,7 +24,7 @@ class Ability(StrEnum):
     PARTS = "parts"
     """Its components can be stopped and started, its pods' processes killed, packets on its node held back."""
     LATE = "late"
-    """It has a class LATE_CLASS of storage that clones, and binds on first use only."""
+    """It has a class LATE_STORAGE_CLASS (layout.py) of storage that clones, and binds on first use only."""
 
 
 ALL = frozenset(Ability)
