@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from .kubectl import Kubectl
@@ -18,6 +19,7 @@ from .scratch import ScratchCluster
 
 TIMEOUT_SECONDS = 10.0
 LISTEN_SECONDS = 5.0
+PAUSE_SECONDS = 0.1
 UNUSED_UDP_PORT = 5399
 PAUSE = "pause"
 """The process that holds a pod's network; without it the kubelet would make another pod."""
@@ -26,15 +28,26 @@ PAUSE = "pause"
 def processes(kubectl: Kubectl, namespace: str, pods: Sequence[str]) -> list[int]:
     """Process ids of these pods' containers. A pod that is deleted by force is told first and gets two seconds; these don't."""
     uids = [kubectl.get("pod", name, "-n", namespace)["metadata"]["uid"] for name in pods]
-    found = []
+    return [pid for pid, name in _of_pods(uids) if name != PAUSE]
+
+
+def gone(uids: Sequence[str], timeout: float) -> None:
+    """Wait until pods that were deleted have nothing on the node: no process, and so no network from which the kernel sends on."""
+    deadline = time.monotonic() + timeout
+    while left := list(_of_pods(uids)):
+        assert time.monotonic() < deadline, f"still there after {timeout:.0f} s: {left}"
+        time.sleep(PAUSE_SECONDS)
+
+
+def _of_pods(uids: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Process ids and names."""
     for path in Path("/proc").glob("[0-9]*"):
         try:
             groups, name = (path / "cgroup").read_text(), (path / "comm").read_text().strip()
         except OSError:
             continue  # it has just ended
-        if name != PAUSE and any(f"/pod{uid}/" in groups for uid in uids):
-            found.append(int(path.name))
-    return found
+        if any(f"/pod{uid}/" in groups for uid in uids):
+            yield int(path.name), name
 
 
 def crash(pids: Sequence[int]) -> None:
@@ -45,21 +58,34 @@ def crash(pids: Sequence[int]) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@dataclass(frozen=True)
+class HeldBack:
+    """A rule of the node's firewall that drops packets."""
+
+    node: ScratchCluster
+    rule: tuple[str, ...]
+
+    @property
+    def packets(self) -> int:
+        """How many were dropped by now."""
+        # `-nvxL` has no way to ask for one rule; ours is the first of its chain.
+        words = _node(self.node, "iptables", "-v", "-n", "-x", "-L", self.rule[0], "1").split()
+        return int(words[0])
+
+
 @contextlib.contextmanager
-def held_back(node: ScratchCluster, *match: str) -> Iterator[None]:
-    """While the block runs, drop packets between pods that match, in the words of iptables."""
-    rule = ["FORWARD", *match, "-j", "DROP"]
-    _node(node, "iptables", "-I", *rule)
+def held_back(node: ScratchCluster, chain: str, *match: str) -> Iterator[HeldBack]:
+    """While the block runs, drop packets that match, in the words of iptables.
+
+    Between pods they pass the chain FORWARD, from pods to the API server INPUT. TCP sends them again, so that they arrive
+    once the block is over, unless their sender has died.
+    """
+    held = HeldBack(node, (chain, *match, "-j", "DROP"))
+    _node(node, "iptables", "-I", *held.rule)
     try:
-        yield
+        yield held
     finally:
-        _node(node, "iptables", "-D", *rule)
-
-
-def dropped(node: ScratchCluster) -> int:
-    """Packets that were held back by now."""
-    lines = _node(node, "iptables", "-L", "FORWARD", "-v", "-n", "-x").splitlines()
-    return sum(int(words[0]) for line in lines if len(words := line.split()) > 2 and words[2] == "DROP")
+        _node(node, "iptables", "-D", *held.rule)
 
 
 @contextlib.contextmanager

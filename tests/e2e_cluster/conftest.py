@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,16 @@ def model_address(node_cluster: Cluster, images: Mapping[str, str]) -> Iterator[
     namespace = make_namespace(node_cluster)
     yield model.start(node_cluster, namespace, images["router"])
     node_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells what the release's parts say."""
+    report = yield
+    release = getattr(item, "funcargs", {}).get("release")
+    if report.when == "call" and report.failed and isinstance(release, Release):
+        report.sections.append(("the release", release.say()))
+    return report
 
 
 def fill(release: Release, name: str, storage_class: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,8 @@ SOON = 90.0
 WAKE_SECONDS = 180.0
 """Seconds for a wake of upstream's gateway on a busy machine; 5 on a free one."""
 NAME = "oct"
+ADMIN_PORT = 18790
+"""The routers' own."""
 
 
 class ClusterCli(OpenClawCli):
@@ -121,13 +124,15 @@ class Release:
             told.append(self.cluster.kubectl("get", "pods,tenants,pvc", "-n", where, "-o", "wide"))
             told.append(self.cluster.kubectl("get", "events", "-n", where, "--sort-by=.lastTimestamp")[-2000:])
         for component in ("operator", "router"):
+            with contextlib.suppress(CommandFailed):  # none of them has ended
+                told.append(self.logs(component, "--previous")[-3000:])
             told.append(self.logs(component)[-3000:])
         return "\n".join(told)
 
-    def logs(self, component: str) -> str:
-        """The end of the logs of operator or router."""
+    def logs(self, component: str, *words: str) -> str:
+        """The end of the logs of operator or router; `--previous`: of the processes before these."""
         selector = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}"
-        return self.cluster.kubectl("logs", "-n", self.namespace, "-l", selector, "--tail=60", "--prefix")
+        return self.cluster.kubectl("logs", "-n", self.namespace, "-l", selector, "--tail=60", "--prefix", *words)
 
     def pods_of(self, component: str) -> list[str]:
         """Names of the pods of operator or router."""
@@ -261,3 +266,11 @@ def cli_maker(release: Release, runtime: OpenClawRuntime, home: Path) -> MakeCli
         return ClusterCli(runtime, home / secrets.token_hex(4), url or release.url, release.tokens[name])
 
     return make
+
+
+def activity(release: Release, router: str) -> dict[str, Any]:
+    """What a router tells of its tenants."""
+    path = f"/api/v1/namespaces/{release.namespace}/pods/{router}:{ADMIN_PORT}/proxy/activity"
+    tenants = json.loads(release.cluster.kubectl("get", "--raw", path))["tenants"]
+    assert isinstance(tenants, dict)
+    return tenants
