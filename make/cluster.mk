@@ -7,7 +7,7 @@ CLUSTER_COMMAND := PYTHONPATH=tests $(BIN)/python -m cluster
 
 cluster-up: setup ## a Kubernetes with a node, for `make e2e`; CLUSTER=existing|kind|scratch (first time 15 minutes, then 20 s)
 	@$(CLUSTER_COMMAND) up
-	@echo 'Now: eval "$$(PYTHONPATH=tests $(BIN)/python -m cluster env)"'
+	@echo 'Now: eval "$$(CLUSTER=$(CLUSTER) $(CLUSTER_COMMAND) env)"'
 
 cluster-down: setup ## stop it, its data stays; ARGS=--wipe forgets that too
 	@$(CLUSTER_COMMAND) down $(ARGS)
@@ -18,8 +18,8 @@ cluster-status: setup ## what of it runs
 cluster-images: setup ## build our images and have them in it; ARGS='router gateway' for some
 	@$(CLUSTER_COMMAND) images $(ARGS)
 
-e2e: setup runtime ## the tests that need pods: the cluster itself, then the product on it
-	$(BIN)/pytest -m 'cluster and node' tests/cluster tests/e2e_cluster $(ARGS)
+e2e: setup runtime ## the tests that need pods, wherever they lie: the cluster itself, then the product on it
+	$(BIN)/pytest -m 'cluster and node' $(ARGS)
 
 api-test: setup ## the tests that need a real API server but no node
 	$(BIN)/pytest -m 'cluster and not node' $(ARGS)

@@ -14,13 +14,15 @@ from .images.ours import TARGETS, ours
 from .layout import Layout, Level
 from .node import cgroups
 from .progress import Progress
-from .providers import DEFAULT_NAME, provider
+from .providers import DEFAULT_NAME, Scratch, choice, provider
 from .scratch import ScratchCluster, programs
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    whole = argparse.ArgumentParser(prog="python -m cluster", description="A scratch Kubernetes cluster for tests.")
+    whole = argparse.ArgumentParser(
+        prog="python -m cluster", description="The Kubernetes cluster for tests that CLUSTER means."
+    )
     commands = whole.add_subparsers(dest="command", required=True)
 
     def command(name: str, help: str) -> argparse.ArgumentParser:
@@ -56,7 +58,18 @@ def images(cluster: ScratchCluster, options: argparse.Namespace) -> None:
     print(*provider(Progress(), options.name).load(ours(options.targets or TARGETS)), sep="\n")
 
 
-def show(cluster: ScratchCluster) -> int:
+def show(name: str) -> int:
+    """Tell what runs of the cluster that is meant; 1 where nothing does."""
+    chosen = provider(Progress(), name)
+    if isinstance(chosen, Scratch):
+        return show_scratch(chosen.cluster)
+    ready = chosen.running()
+    print(f"{choice(name)}: API server {'ready' if ready else 'NOT ready'}")
+    print(f"KUBECONFIG={chosen.kubectl.kubeconfig}")
+    return 0 if ready else 1
+
+
+def show_scratch(cluster: ScratchCluster) -> int:
     status = cluster.status()
     if not status:
         print(f"{cluster.instance.name}: not running")
@@ -99,20 +112,20 @@ def run(options: argparse.Namespace) -> int:
                 cluster.up(options.level, not options.no_controllers)
                 print(environment(cluster.instance.kubeconfig, layout))
         case "down":
-            stopped = (cluster if cluster.exists else provider(Progress(), options.name)).down(options.wipe)
-            print(f"stopped: {', '.join(stopped)}" if stopped else f"{cluster.instance.name}: nothing was running")
+            stopped = provider(Progress(), options.name).down(options.wipe)
+            print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
         case "build":
             return build(layout, options.level)
         case "status":
-            return show(cluster)
+            return show(options.name)
         case "env":
-            print(environment(cluster.instance.kubeconfig, layout))
+            print(environment(provider(Progress(), options.name).kubectl.kubeconfig, layout))
         case "stop":
             cluster.stop(options.component)
         case "start":
             cluster.start(options.component)
         case "kubectl":
-            kubectl = cluster.kubectl
+            kubectl = provider(Progress(), options.name).kubectl
             os.execve(kubectl.program, [kubectl.program, *options.words], {**os.environ, **kubectl.env})
         case "enter":
             argv = cluster.node.enter_command(options.words or ["bash"])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from .abilities import Ability, lacking
 from .api import Api
 from .errors import ClusterError
 from .kubectl import Kubectl
 from .layout import Layout, Level
 from .progress import Progress
-from .providers import Provider, Scratch, provider
+from .providers import Choice, Provider, Scratch, choice, provider
 from .scratch import ScratchCluster
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -24,6 +26,10 @@ CLUSTER_FIXTURES = frozenset({"api_server", "node_cluster"})
 BUILD_TIMEOUT_SECONDS = 2700
 # What an API server is called by the process that runs the tests.
 OF_A_RUN = "test-"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "needs(*abilities): left out where the cluster lacks one of cluster.abilities")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,6 +42,29 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.node)
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
+
+
+@cache
+def _abilities() -> frozenset[Ability]:
+    return provider(Progress()).abilities
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what the cluster can't be asked for, and say what that is."""
+    needed = [ability for marker in item.iter_markers("needs") for ability in marker.args]
+    if needed and (why := lacking(needed, _abilities())):
+        pytest.skip(f"CLUSTER={choice()}: {why}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """On our own node nothing may be left out, whoever skips it: that would be taken for tested."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")
+    if skipped and item.get_closest_marker("node") and choice() == Choice.SCRATCH:
+        report.outcome = "failed"
+        report.longrepr = f"skipped on CLUSTER=scratch, which lacks nothing: {report.longrepr}"
+    return report
 
 
 @dataclass(frozen=True)
@@ -55,6 +84,40 @@ class Cluster:
     def url(self) -> str:
         """Of the API server, without a slash at the end."""
         return self.kubectl("config", "view", "--minify", "-o", "jsonpath={.clusters[0].cluster.server}").rstrip("/")
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What it can be asked for; a test that can't do without names it: `pytest.mark.needs(Ability.CLONES)`."""
+        return self.provider.abilities if self.provider else frozenset()
+
+    @property
+    def api_service(self) -> tuple[str, int]:
+        """Address and port of the Service `kubernetes`, as pods call the API server."""
+        spec = self.kubectl.get("service", "kubernetes", "-n", "default")["spec"]
+        return spec["clusterIP"], spec["ports"][0]["port"]
+
+    @property
+    def api_endpoints(self) -> list[tuple[str, int]]:
+        """Addresses and ports of the API servers themselves, as a policy sees them."""
+        slices = self.kubectl.get("endpointslices", "-n", "default", "-l", "kubernetes.io/service-name=kubernetes")
+        return [
+            (address, port["port"])
+            for one in slices["items"]
+            if one["addressType"] == "IPv4"
+            for endpoint in one["endpoints"]
+            for address in endpoint["addresses"]
+            for port in one["ports"]
+        ]
+
+    @property
+    def node_addresses(self) -> list[str]:
+        """The nodes' own addresses, IPv4."""
+        return [
+            address["address"]
+            for node in self.kubectl.get("nodes")["items"]
+            for address in node["status"]["addresses"]
+            if address["type"] == "InternalIP" and ":" not in address["address"]
+        ]
 
     @property
     def api(self) -> Api:

@@ -23,6 +23,7 @@ HOST_LINK = "oct0"
 API_PORT = 6443
 PAUSE_IMAGE = "localhost/pause:1"
 STORAGE_CLASS = "clone"
+LATE_STORAGE_CLASS = f"{STORAGE_CLASS}-late"
 
 
 class Level(StrEnum):

@@ -1,6 +1,7 @@
 """Which cluster: CLUSTER=existing (KUBECONFIG says which), kind (needs Docker), or scratch (makes its own).
 
-All three are brought up, given images and left in the same words. Unset, it is kind where Docker answers, else scratch.
+All three are brought up, given images and left in the same words; what not all can do they tell (`abilities`). Unset, it is
+a scratch cluster that was brought up by hand, else kind where Docker answers, else scratch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from .abilities import ALL, Ability, parse
 from .errors import ClusterError
 from .gotools import GoTools
 from .images import base
@@ -27,6 +29,7 @@ KIND_NAME = "openclaw-tenancy"
 KIND_SECONDS = 600.0
 BUILD_SECONDS = 1800.0
 DOCKER_SECONDS = 20.0
+READY_SECONDS = 10.0
 PUBLIC_PYTHON = "python:3.13-slim"
 
 
@@ -38,13 +41,15 @@ class Choice(StrEnum):
     SCRATCH = "scratch"
 
 
-def choice() -> Choice:
-    """What CLUSTER says; ClusterError for a word it does not know."""
+def choice(name: str = DEFAULT_NAME) -> Choice:
+    """What CLUSTER says; ClusterError for a word it does not know. Unset: a scratch cluster of this name if there is one."""
     if word := os.environ.get("CLUSTER"):
         try:
             return Choice(word)
         except ValueError:
             raise ClusterError(f"CLUSTER={word} is unknown", f"one of: {', '.join(Choice)}") from None
+    if ScratchCluster(Layout.default(), name, Progress()).exists:
+        return Choice.SCRATCH
     return Choice.KIND if docker_answers() else Choice.SCRATCH
 
 
@@ -65,10 +70,17 @@ class Provider(Protocol):
     """An image with `python3`, present once `up` has returned or pulled by the cluster itself."""
 
     @property
+    def abilities(self) -> frozenset[Ability]: ...
+
+    @property
     def kubectl(self) -> Kubectl: ...
 
     def up(self) -> None:
         """Bring it up, or say why not (ClusterError). What runs already is left alone."""
+        ...
+
+    def running(self) -> bool:
+        """Whether its API server answers."""
         ...
 
     def down(self, wipe: bool = False) -> list[str]:
@@ -85,6 +97,7 @@ class Scratch:
 
     storage_class: str | None = STORAGE_CLASS
     python_image = base.NAME
+    abilities = ALL
 
     def __init__(self, layout: Layout, progress: Progress, name: str = DEFAULT_NAME) -> None:
         self.cluster = ScratchCluster(layout, name, progress)
@@ -98,6 +111,10 @@ class Scratch:
     def up(self) -> None:
         self.cluster.up(Level.NODE)
         self.cluster.node.images.load(base.ensure(self._layout, self._progress), base.NAME)
+
+    def running(self) -> bool:
+        status = self.cluster.status()
+        return status is not None and status.ready
 
     def down(self, wipe: bool = False) -> list[str]:
         return self.cluster.down(wipe)
@@ -114,6 +131,8 @@ class Kind:
 
     storage_class: str | None = None
     python_image = PUBLIC_PYTHON
+    # Its own network plugin, kindnet, enforces; its storage is rancher's local-path, which clones nothing.
+    abilities = frozenset({Ability.POLICIES})
 
     def __init__(self, layout: Layout, progress: Progress) -> None:
         self._layout = layout
@@ -136,6 +155,9 @@ class Kind:
                 "create", "cluster", "--name", KIND_NAME, "--kubeconfig", str(self._kubeconfig), "--wait", "120s"
             )
 
+    def running(self) -> bool:
+        return self._kubeconfig.exists() and answers(self.kubectl)
+
     def down(self, wipe: bool = False) -> list[str]:
         if not self._layout.program("kind").exists() or KIND_NAME not in self._kind("get", "clusters").split():
             return []
@@ -154,14 +176,18 @@ class Kind:
 
 
 class Existing:
-    """The cluster that KUBECONFIG names. CLUSTER_REGISTRY is where its nodes pull from and Docker here may push to."""
-
-    python_image = PUBLIC_PYTHON
+    """The cluster that KUBECONFIG names; the variables CLUSTER_... say what can't be seen from here (README.md)."""
 
     def __init__(self, layout: Layout, progress: Progress) -> None:
         self._layout = layout
         self._progress = progress
         self.storage_class: str | None = os.environ.get("CLUSTER_STORAGE_CLASS")
+        self.python_image = os.environ.get("CLUSTER_PYTHON_IMAGE") or PUBLIC_PYTHON
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What CLUSTER_ABILITIES lists; never to break its parts, which are not ours."""
+        return parse(os.environ.get("CLUSTER_ABILITIES", "")) - {Ability.PARTS}
 
     @property
     def kubectl(self) -> Kubectl:
@@ -173,6 +199,9 @@ class Existing:
         if not find("kubectl"):
             GoTools(self._layout, self._progress).ensure(("kubectl",))
         self.kubectl("get", "--raw", "/readyz")
+
+    def running(self) -> bool:
+        return answers(self.kubectl)
 
     def down(self, wipe: bool = False) -> list[str]:
         return []  # not ours
@@ -191,6 +220,14 @@ class Existing:
         return names
 
 
+def answers(kubectl: Kubectl) -> bool:
+    """Whether an API server says that it is ready to serve."""
+    try:
+        return kubectl("get", "--raw", "/readyz", timeout=READY_SECONDS).strip() == "ok"
+    except (ClusterError, OSError):  # refused, or there is no kubectl yet
+        return False
+
+
 def docker_build(image: Dockerfile, name: str) -> None:
     """`docker build` of a stage under a name."""
     options = [
@@ -205,7 +242,7 @@ def docker_build(image: Dockerfile, name: str) -> None:
 def provider(progress: Progress, name: str = DEFAULT_NAME) -> Provider:
     """The cluster that CLUSTER means; `name` is for a scratch cluster."""
     layout = Layout.default()
-    match choice():
+    match choice(name):
         case Choice.EXISTING:
             return Existing(layout, progress)
         case Choice.KIND:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from cluster.abilities import Ability
 from cluster.fixtures import Cluster, make_namespace
-from cluster.layout import NODE_IP
 from cluster.packets import FILES, SERVE, UDP_PORT, Target, Verdict, from_host, from_pod
 from cluster.pods import pod, policy
 from deadlines import eventually
@@ -16,8 +16,8 @@ from deadlines import eventually
 POD_SECONDS = 60.0
 # From a policy's creation to its being in force: a watch and one run of nft.
 FORCE_SECONDS = 10.0
-API_SERVER = Target("10.96.0.1", 443)
-NODE_API = Target(NODE_IP, 6443)
+KUBELET = 10250
+pytestmark = [pytest.mark.needs(Ability.POLICIES, Ability.ROUTES)]
 PODS = ("server", "friend", "stranger")
 OPEN, CLOSED = Verdict.OPEN, Verdict.CLOSED
 
@@ -45,6 +45,11 @@ class World:
     def target(self, name: str, port: int = 8080, namespace: str | None = None, protocol: str = "tcp") -> Target:
         return Target(self.address[namespace or self.here, name], port, protocol)
 
+    @property
+    def api(self) -> Target:
+        """The API server by its Service."""
+        return Target(*self.cluster.api_service)
+
     def sees(self, name: str, *targets: Target, namespace: str | None = None) -> list[Verdict]:
         return from_pod(self.cluster.kubectl, namespace or self.here, name, *targets)
 
@@ -68,7 +73,7 @@ def world(node_cluster: Cluster) -> Iterator[World]:
 
 async def test_everything_is_open_without_a_policy(world: World) -> None:
     world.policies()
-    targets = [world.target("server"), world.target("server", UDP_PORT, protocol="udp"), API_SERVER]
+    targets = [world.target("server"), world.target("server", UDP_PORT, protocol="udp"), world.api]
     await eventually(lambda: world.sees("friend", *targets, namespace=world.there) == [OPEN, OPEN, OPEN], 20)
     assert from_host(world.target("server")) == [OPEN]
 
@@ -83,7 +88,7 @@ async def test_default_deny_closes_a_namespace_to_all_but_the_node(world: World)
         OPEN,
     ]
     assert from_host(*targets) == [CLOSED, CLOSED]
-    assert world.sees("server", world.target("friend", namespace=world.there), API_SERVER) == [OPEN, OPEN]
+    assert world.sees("server", world.target("friend", namespace=world.there), world.api) == [OPEN, OPEN]
 
 
 async def test_one_pod_of_one_other_namespace_enters_by_one_port(world: World) -> None:
@@ -101,14 +106,20 @@ async def test_egress_to_one_pod_leaves_no_way_to_the_api_server_or_the_node(wor
     server = {"podSelector": {"matchLabels": {"app": "server"}}}
     only = {"podSelector": {"matchLabels": {"app": "friend"}}, "policyTypes": ["Egress"], "egress": [{"to": [server]}]}
     world.policies(policy("out", **only))
-    targets = [world.target("server"), world.target("stranger"), API_SERVER, NODE_API, Target(NODE_IP, 10250)]
-    await eventually(lambda: world.sees("friend", *targets) == [OPEN, CLOSED, CLOSED, CLOSED, CLOSED], FORCE_SECONDS)
-    assert world.sees("stranger", world.target("friend"), API_SERVER) == [OPEN, OPEN]
+    endpoints = [Target(*endpoint) for endpoint in world.cluster.api_endpoints]
+    kubelets = [Target(address, KUBELET) for address in world.cluster.node_addresses]
+    closed = [world.target("stranger"), world.api, *endpoints, *kubelets]
+    wanted = [OPEN, *[CLOSED] * len(closed)]
+    await eventually(lambda: world.sees("friend", world.target("server"), *closed) == wanted, FORCE_SECONDS)
+    assert world.sees("stranger", world.target("friend"), world.api) == [OPEN, OPEN]
 
 
 async def test_address_blocks_with_exceptions(world: World) -> None:
-    block = {"cidr": "10.0.0.0/8", "except": [f"{world.target('stranger').host}/32", f"{NODE_IP}/32"]}
+    block = {
+        "cidr": "10.0.0.0/8",
+        "except": [f"{world.target('stranger').host}/32", *(f"{one}/32" for one in world.cluster.node_addresses)],
+    }
     only = {"podSelector": {"matchLabels": {"app": "friend"}}, "policyTypes": ["Egress"]}
     world.policies(policy("blocks", **only, egress=[{"to": [{"ipBlock": block}]}]))
-    targets = [world.target("server"), world.target("stranger"), API_SERVER]
+    targets = [world.target("server"), world.target("stranger"), world.api]
     await eventually(lambda: world.sees("friend", *targets) == [OPEN, CLOSED, CLOSED], FORCE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cluster.abilities import Ability
 from cluster.fixtures import Cluster
 from cluster.packets import FILES, SERVE, TCP_PORTS, Target, Verdict, from_host, from_pod
 from cluster.pods import claim, pod
@@ -18,6 +19,7 @@ def config_map(name: str, files: dict[str, str]) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": files}
 
 
+@pytest.mark.needs(Ability.CLONES)
 def test_clones_start_from_the_template_and_stay_apart(node_cluster: Cluster, node_namespace: str) -> None:
     assert node_cluster.provider
     image, storage = node_cluster.provider.python_image, node_cluster.provider.storage_class
@@ -54,6 +56,7 @@ def echo(node_cluster: Cluster, node_namespace: str) -> Cluster:
     return node_cluster
 
 
+@pytest.mark.needs(Ability.ROUTES)
 async def test_service_is_reached_by_name_and_from_the_host(echo: Cluster, node_namespace: str) -> None:
     kubectl = echo.kubectl
     await eventually(lambda: "listening" in kubectl("logs", "-n", node_namespace, "echo"), 20)
@@ -68,6 +71,7 @@ async def test_service_is_reached_by_name_and_from_the_host(echo: Cluster, node_
     await eventually(from_everywhere, 20)
 
 
+@pytest.mark.needs(Ability.PARTS)
 def test_a_kubelet_that_was_away_comes_back(echo: Cluster, node_namespace: str) -> None:
     assert echo.provider
     echo.stop("kubelet")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -38,22 +38,36 @@ def model_address(node_cluster: Cluster, images: Mapping[str, str]) -> Iterator[
     node_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that failed tells what the release's parts say."""
+    report = yield
+    release = getattr(item, "funcargs", {}).get("release")
+    if report.when == "call" and report.failed and isinstance(release, Release):
+        report.sections.append(("the release", release.say()))
+    return report
+
+
+def fill(release: Release, name: str, storage_class: str) -> None:
+    """Make a claim that tenants' volumes can be cloned from."""
+    assert release.cluster.provider
+    filler = f"fill-{name}"
+    release.apply(claim(name, storage_class), pod(filler, release.cluster.provider.python_image, FILL, volume=name))
+    done = "jsonpath={.status.phase}=Succeeded"
+    release.cluster.kubectl.wait(done, f"pod/{filler}", "-n", release.tenants, timeout=FILL_SECONDS)
+
+
 @pytest.fixture(scope="package")
 def release(node_cluster: Cluster, images: Mapping[str, str], model_address: str) -> Iterator[Release]:
-    """The chart, installed; templates `native` and `upstream` whose tenants start from a filled volume."""
+    """The chart, installed; templates `native` and `upstream` whose tenants start from a filled volume, where volumes can be cloned."""
     name = f"e2e-{secrets.token_hex(3)}"
     made = Release(node_cluster, images, name, f"{name}-tenants", (f"{model_address}/32:{model.PORT}",))
     try:
         made.install()
-        assert node_cluster.provider
-        made.apply(
-            claim("template", node_cluster.provider.storage_class),
-            pod("fill", node_cluster.provider.python_image, FILL, volume="template"),
-        )
-        done = "jsonpath={.status.phase}=Succeeded"
-        node_cluster.kubectl.wait(done, "pod/fill", "-n", made.tenants, timeout=FILL_SECONDS)
+        if made.source:
+            fill(made, made.source, made.storage_class)
         for template, runtime in (("native", "native"), ("upstream", "openclaw")):
-            made.apply(made.template(template, runtime, model.config(model_address), "template"))
+            made.apply(made.template(template, runtime, model.config(model_address), made.source))
         yield made
     finally:
         made.close()

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import secrets
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clients.openclaw_cli import Finished, OpenClawCli
+from cluster.abilities import Ability
 from cluster.errors import CommandFailed
 from cluster.fixtures import RESTRICTED, Cluster
 from cluster.images.ours import REPOSITORY, TAG
 from cluster.layout import Layout
+from cluster.packets import PROBE, Target, Verdict
 from cluster.programs import find, run
 from deadlines import eventually
+from e2e_cluster.forward import Forward
 from openclaw_tenancy.demo.client import GatewayClient
 from tenant_api.kubernetes_names import GROUP, TENANT_LABEL, VERSION, child_name
 from tenant_api.tokens import token_hex
@@ -30,6 +33,8 @@ SOON = 90.0
 WAKE_SECONDS = 180.0
 """Seconds for a wake of upstream's gateway on a busy machine; 5 on a free one."""
 NAME = "oct"
+ADMIN_PORT = 18790
+"""The routers' own."""
 
 
 class ClusterCli(OpenClawCli):
@@ -55,7 +60,7 @@ class Release:
     """Where gateways may go besides public HTTPS: CIDR:port."""
     url: str = ""
     tokens: dict[str, str] = field(default_factory=dict)
-    _forward: subprocess.Popen[str] | None = None
+    _forward: Forward | None = None
 
     def values(self, **more: Any) -> dict[str, Any]:
         """What differs from the chart's own values."""
@@ -74,6 +79,22 @@ class Release:
     def storage_class(self) -> str:
         assert self.cluster.provider
         return self.cluster.provider.storage_class or ""
+
+    @property
+    def source(self) -> str | None:
+        """The claim that tenants' volumes are cloned from; None where they can't be and start empty."""
+        return "template" if Ability.CLONES in self.cluster.abilities else None
+
+    def binds_late(self) -> bool:
+        """Whether the class of the tenants' volumes binds a claim only once a pod wants it."""
+        classes = self.cluster.kubectl.get("storageclass")["items"]
+        for one in classes:
+            default = (
+                one["metadata"].get("annotations", {}).get("storageclass.kubernetes.io/is-default-class") == "true"
+            )
+            if one["metadata"]["name"] == self.storage_class or (default and not self.storage_class):
+                return bool(one["volumeBindingMode"] == "WaitForFirstConsumer")
+        raise AssertionError(f"no class {self.storage_class or 'that is the default'} among {len(classes)}")
 
     def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> str:
         """Run helm; CommandFailed carries what it said."""
@@ -103,13 +124,15 @@ class Release:
             told.append(self.cluster.kubectl("get", "pods,tenants,pvc", "-n", where, "-o", "wide"))
             told.append(self.cluster.kubectl("get", "events", "-n", where, "--sort-by=.lastTimestamp")[-2000:])
         for component in ("operator", "router"):
+            with contextlib.suppress(CommandFailed):  # none of them has ended
+                told.append(self.logs(component, "--previous")[-3000:])
             told.append(self.logs(component)[-3000:])
         return "\n".join(told)
 
-    def logs(self, component: str) -> str:
-        """The end of the logs of operator or router."""
+    def logs(self, component: str, *words: str) -> str:
+        """The end of the logs of operator or router; `--previous`: of the processes before these."""
         selector = f"app.kubernetes.io/instance={NAME},app.kubernetes.io/component={component}"
-        return self.cluster.kubectl("logs", "-n", self.namespace, "-l", selector, "--tail=60", "--prefix")
+        return self.cluster.kubectl("logs", "-n", self.namespace, "-l", selector, "--tail=60", "--prefix", *words)
 
     def pods_of(self, component: str) -> list[str]:
         """Names of the pods of operator or router."""
@@ -122,21 +145,17 @@ class Release:
         service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
         port = service["spec"]["ports"][0]["port"]
         self.close()
-        if self.cluster.scratch:
+        if Ability.ROUTES in self.cluster.abilities:
             self.url = f"ws://{service['spec']['clusterIP']}:{port}"
             return
-        words = ["port-forward", "-n", self.namespace, f"service/{service['metadata']['name']}", f":{port}"]
-        argv = [self.cluster.kubectl.program, "--kubeconfig", str(self.cluster.kubeconfig), *words]
-        self._forward = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-        assert self._forward.stdout
-        local = self._forward.stdout.readline().split("->")[0].rpartition(":")[2].strip()
-        self.url = f"ws://127.0.0.1:{local}"
+        name = str(service["metadata"]["name"])
+        self._forward = Forward(self.cluster.kubectl, self.namespace, name, port).start()
+        self.url = f"ws://127.0.0.1:{self._forward.local}"
 
     def close(self) -> None:
         """End what leads to the router."""
         if self._forward:
-            self._forward.terminate()
-            self._forward.wait(SOON)
+            self._forward.stop()
             self._forward = None
 
     # --- tenants
@@ -204,6 +223,10 @@ class Release:
         words = ["exec", "-n", self.tenants, f"deployment/{child_name(name)}", "-c", "gateway", "--"]
         return self.cluster.kubectl(*words, *command)
 
+    def sees(self, name: str, targets: Sequence[Target]) -> list[Verdict]:
+        """What these are to a tenant's gateway, which must be awake."""
+        return [Verdict(word) for word in self.in_gateway(name, "python3", "-c", PROBE, *map(str, targets)).split()]
+
     def client(self, name: str, **options: Any) -> GatewayClient:
         """Our small client with this tenant's token."""
         return GatewayClient(self.url, self.tokens[name], **{"deadline": WAKE_SECONDS, **options})
@@ -243,3 +266,11 @@ def cli_maker(release: Release, runtime: OpenClawRuntime, home: Path) -> MakeCli
         return ClusterCli(runtime, home / secrets.token_hex(4), url or release.url, release.tokens[name])
 
     return make
+
+
+def activity(release: Release, router: str) -> dict[str, Any]:
+    """What a router tells of its tenants."""
+    path = f"/api/v1/namespaces/{release.namespace}/pods/{router}:{ADMIN_PORT}/proxy/activity"
+    tenants = json.loads(release.cluster.kubectl("get", "--raw", path))["tenants"]
+    assert isinstance(tenants, dict)
+    return tenants

@@ -1,23 +1,27 @@
-"""Apart by packets: what a tenant's pod reaches, and who reaches it, with the operator's policies in force."""
+"""Apart by packets: what a tenant's pod reaches, and who reaches it, with the operator's policies in force.
+
+What only the exceptions of the rule for HTTPS close is in test_private_networks.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 
+from cluster.abilities import Ability
 from cluster.fixtures import Cluster, make_namespace
-from cluster.layout import API_SERVICE_IP, NODE_IP
 from cluster.packets import FILES, PROBE, SERVE, TCP_PORTS, Target, Verdict, from_host, from_pod
 from cluster.pods import pod
 from deadlines import eventually
 from e2e_cluster import model
 from e2e_cluster.release import SOON, Release
 
+pytestmark = [pytest.mark.needs(Ability.POLICIES)]
+
 OPEN, CLOSED = Verdict.OPEN, Verdict.CLOSED
-METADATA = Target("169.254.169.254", 80)
-GATEWAY = 18789
+GATEWAY, KUBELET, ROUTER_ADMIN = 18789, 10250, 18790
 NAMES = ("ines", "ivan")
 
 
@@ -34,35 +38,34 @@ async def awake(release: Release) -> AsyncIterator[dict[str, str]]:
     release.cluster.kubectl("delete", "tenant", *NAMES, "-n", release.tenants)
 
 
-def sees(release: Release, name: str, targets: Sequence[Target]) -> list[Verdict]:
-    """What these are to a tenant's gateway."""
-    return [Verdict(word) for word in release.in_gateway(name, "python3", "-c", PROBE, *map(str, targets)).split()]
-
-
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_tenant_reaches_the_model_and_nothing_private(
     release: Release, awake: dict[str, str], model_address: str
 ) -> None:
     closed = [
         Target(awake["ivan"], GATEWAY),
-        Target(API_SERVICE_IP, 443),
-        Target(NODE_IP, 6443),
-        Target(NODE_IP, 10250),
-        METADATA,
-        *(Target(address, 18790) for address in router_addresses(release)),
+        Target(*release.cluster.api_service),
+        *(Target(*endpoint) for endpoint in release.cluster.api_endpoints),
+        *(Target(address, KUBELET) for address in release.cluster.node_addresses),
+        *(Target(address, ROUTER_ADMIN) for address in router_addresses(release)),
     ]
     targets = [Target(model_address, model.PORT), *closed]
     wanted = [OPEN, *[CLOSED] * len(closed)]
-    await eventually(lambda: sees(release, "ines", targets) == wanted, SOON)
+    await eventually(lambda: release.sees("ines", targets) == wanted, SOON)
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_only_the_router_enters(release: Release, awake: dict[str, str]) -> None:
     targets = [Target(address, GATEWAY) for address in awake.values()]
-    assert from_host(*targets) == [CLOSED, CLOSED]
     for router in release.pods_of("router"):
         words = ["python3", "-c", PROBE, *map(str, targets)]
         assert release.cluster.kubectl.in_pod(router, words, release.namespace).split() == ["open", "open"]
+
+
+@pytest.mark.needs(Ability.ROUTES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_machine_outside_does_not_enter(awake: dict[str, str]) -> None:
+    assert from_host(*(Target(address, GATEWAY) for address in awake.values())) == [CLOSED, CLOSED]
 
 
 @pytest.mark.asyncio(loop_scope="module")
@@ -104,7 +107,7 @@ async def test_a_template_opens_to_its_own_tenants_while_they_run(
 ) -> None:
     def opens(*egress: str) -> None:
         config = model.config(model_address)
-        release.apply(release.template("opened", "native", config, "template", egress=list(egress)))
+        release.apply(release.template("opened", "native", config, release.source, egress=list(egress)))
 
     opens()
     release.apply(release.tenant("ivy", "opened", power="AlwaysOn"))
@@ -115,13 +118,13 @@ async def test_a_template_opens_to_its_own_tenants_while_they_run(
         named, other = (Target(store, port) for port in TCP_PORTS[:2])
         ines = Target(awake["ines"], GATEWAY)
         targets = [named, other, ines]
-        assert sees(release, "ivy", targets) == [CLOSED, CLOSED, CLOSED]
+        assert release.sees("ivy", targets) == [CLOSED, CLOSED, CLOSED]
         # Another tenant stays closed whatever a template says: only the router enters.
         opens(f"{store}/32:{named.port}", f"{ines.host}/32:{GATEWAY}")
-        await eventually(lambda: sees(release, "ivy", targets) == [OPEN, CLOSED, CLOSED], SOON)
-        assert sees(release, "ines", [named, other]) == [CLOSED, CLOSED]
+        await eventually(lambda: release.sees("ivy", targets) == [OPEN, CLOSED, CLOSED], SOON)
+        assert release.sees("ines", [named, other]) == [CLOSED, CLOSED]
         opens()
-        await eventually(lambda: sees(release, "ivy", targets) == [CLOSED, CLOSED, CLOSED], SOON)
+        await eventually(lambda: release.sees("ivy", targets) == [CLOSED, CLOSED, CLOSED], SOON)
         assert [one["metadata"]["uid"] for one in release.pods("ivy")] == pods
     finally:
         release.cluster.kubectl("delete", "tenant/ivy", "tenanttemplate/opened", "-n", release.tenants)

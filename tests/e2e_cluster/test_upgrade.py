@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -12,7 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,12 +18,11 @@ from clients.tap import Seen, Tap, tap
 from clients.tui import Tui, tui
 from deadlines import eventually
 from e2e_cluster import model
-from e2e_cluster.release import SOON, WAKE_SECONDS, MakeCli, Release
+from e2e_cluster.release import SOON, WAKE_SECONDS, MakeCli, Release, activity
 
 pytestmark = [pytest.mark.openclaw]
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
-ADMIN_PORT = 18790
 WORDS = 70
 LONG = f"WORDS:{WORDS} SLOW:200"
 """A turn of 14 s and more: longer than a rollout needs to end a router, shorter than that router's drain of 30 s."""
@@ -132,14 +129,6 @@ async def test_an_upgrade_sends_each_client_once_to_a_new_router(
         ("busy", ["before", LONG, "after"]),
     ):
         assert await asked(release, name) == said
-
-
-def activity(release: Release, router: str) -> dict[str, Any]:
-    """What a router tells of its tenants."""
-    path = f"/api/v1/namespaces/{release.namespace}/pods/{router}:{ADMIN_PORT}/proxy/activity"
-    tenants = json.loads(release.cluster.kubectl("get", "--raw", path))["tenants"]
-    assert isinstance(tenants, dict)
-    return tenants
 
 
 def router_of(release: Release, tenant: str, routers: list[str]) -> str:

@@ -13,6 +13,8 @@ from .namespaces import KUBELET_DIR
 MAX_PODS = 250
 # The kubelet raises its own limit to a million otherwise, which this machine's hard limit refuses.
 MAX_OPEN_FILES = 20000
+# How soon a running pod sees that its Secret has changed: six times as soon as with the default.
+SYNC_PERIOD = "10s"
 
 
 def kubelet_config(instance: Instance, pki: Pki) -> dict[str, Any]:
@@ -25,6 +27,7 @@ def kubelet_config(instance: Instance, pki: Pki) -> dict[str, Any]:
         "failSwapOn": False,
         "oomScoreAdj": 0,  # lowering it needs CAP_SYS_RESOURCE
         "maxOpenFiles": MAX_OPEN_FILES,
+        "syncFrequency": SYNC_PERIOD,
         "containerRuntimeEndpoint": f"unix://{instance.containerd_socket}",
         "authentication": {
             "anonymous": {"enabled": False},

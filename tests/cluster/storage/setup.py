@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..gotools import GoTools
-from ..layout import NODE_NAME, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
+from ..layout import LATE_STORAGE_CLASS, NODE_NAME, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
 from ..node.namespaces import KUBELET_DIR, enter_command
 from ..programs import need, run
 from ..progress import Progress
@@ -108,7 +108,7 @@ def objects() -> list[dict[str, Any]]:
 
 
 # The second is for tests of claims that are bound only once a pod wants them.
-CLASSES = {STORAGE_CLASS: "Immediate", f"{STORAGE_CLASS}-late": "WaitForFirstConsumer"}
+CLASSES = {STORAGE_CLASS: "Immediate", LATE_STORAGE_CLASS: "WaitForFirstConsumer"}
 
 
 def storage_class(name: str, mode: str, annotations: dict[str, str]) -> dict[str, Any]:

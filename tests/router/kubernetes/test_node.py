@@ -11,6 +11,7 @@ from kubernetes_world import CRDS, Cluster, RunningRouter, known
 from router_world import Client
 
 from cluster.fixtures import Cluster as KubernetesCluster
+from cluster.fixtures import make_namespace
 from deadlines import eventually
 from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
@@ -19,18 +20,18 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-async def real(
-    node_cluster: KubernetesCluster, node_namespace: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    """A namespace where pods run."""
+async def real(node_cluster: KubernetesCluster, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
+    """A namespace where pods run. It is not waited for at its end, which would take longer than the tests."""
+    namespace = make_namespace(node_cluster)
     node_cluster.kubectl("apply", "--server-side", "-f", str(CRDS))
     node_cluster.kubectl("wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
     monkeypatch.setenv("KUBECONFIG", str(node_cluster.kubeconfig))
     api = ApiServer(await ApiAccess.load())
-    found = Cluster(api, node_namespace)
+    found = Cluster(api, namespace)
     await found.template(wake="40s")
     yield found
     await api.close()
+    node_cluster.kubectl("delete", "namespace", namespace, "--wait=false")
 
 
 @pytest.fixture

@@ -1,0 +1,16 @@
+"""`make e2e` is all tests that need pods, wherever they lie."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+from cluster.images.ours import REPOSITORY
+
+
+def test_make_e2e_names_no_folders_so_that_none_is_forgotten() -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "e2e"], cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
+    (line,) = [line for line in said.splitlines() if "/pytest " in line]
+    assert shlex.split(line)[1:] == ["-m", "cluster and node"]
