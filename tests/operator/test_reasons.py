@@ -12,7 +12,7 @@ REASON = re.compile(r"[A-Z][A-Za-z]+")
 NO_REASON = {
     # types of conditions, phases and values that are said elsewhere too
     *("Accepted", "Provisioned", "VolumeReady", "Awake", "Idle", "Followed", "True", "False", "Unknown", "Ready"),
-    *("Succeeded", "Failed", "Pending", "Delete"),
+    *("Succeeded", "Failed", "Pending", "Delete", "Block"),
     # the kubelet's and the storage's, which we translate
     *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"),
     "WaitForPodScheduled",
