@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from collections.abc import Set
+from typing import Final
 
 from tenant_api.garbage import settle
+from tenant_api.passive import DEFAULT_PASSIVE_METHODS
 from tenant_api.tokens import token_digest
 from tenant_router.fleet import GatewayAddress, TenantRecord, TokenMatch
 from tenant_router.loop import RelayLoop
@@ -14,6 +17,7 @@ from tenant_router.server import Router
 from tenant_router.settings import RouterSettings
 
 TENANT = TenantRecord("benchmark")
+PASSIVE: Final = frozenset(DEFAULT_PASSIVE_METHODS)
 
 
 class OneGateway:
@@ -31,6 +35,14 @@ class OneGateway:
     def awake(self, key: str) -> GatewayAddress | None:
         """Return the one address."""
         return self._address
+
+    def knows(self, key: str) -> bool:
+        """Tell whether it is the one tenant."""
+        return key == TENANT.key
+
+    def passive_methods(self, key: str) -> Set[str]:
+        """Return what a template has where it says nothing else."""
+        return PASSIVE
 
     async def wake(self, key: str, reason: str) -> GatewayAddress:
         """Return the one address."""
