@@ -7,14 +7,22 @@ import inspect
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 PROBE_SECONDS = 0.02
 
 
-async def eventually(probe: Callable[[], T | Awaitable[T]], timeout: float, what: str = "") -> T:
+@overload
+async def eventually(probe: Callable[[], Awaitable[T | None]], timeout: float, what: str = "") -> T: ...
+
+
+@overload
+async def eventually(probe: Callable[[], T | None], timeout: float, what: str = "") -> T: ...
+
+
+async def eventually(probe: Callable[[], object], timeout: float, what: str = "") -> object:
     """Return the probe's first true value; probe and timeout (seconds) decide, the machine's speed does not.
 
     An AssertionError of the probe counts as "not yet" and is shown when the time is over.
@@ -27,7 +35,7 @@ async def eventually(probe: Callable[[], T | Awaitable[T]], timeout: float, what
             if inspect.isawaitable(value):
                 value = await value
             if value:
-                return value  # type: ignore[return-value]
+                return value
             last = value
         except AssertionError as error:
             last = error
@@ -36,7 +44,7 @@ async def eventually(probe: Callable[[], T | Awaitable[T]], timeout: float, what
         await asyncio.sleep(PROBE_SECONDS)
 
 
-def eventually_sync(probe: Callable[[], T], timeout: float, what: str = "") -> T:
+def eventually_sync(probe: Callable[[], T | None], timeout: float, what: str = "") -> T:
     """`eventually` for tests without an event loop."""
     deadline = time.monotonic() + timeout
     pause = threading.Event()

@@ -116,7 +116,11 @@ async def test_an_upgrade_sends_each_client_once_to_a_new_router(
         await eventually(replaced, SOON, "all routers replaced")
 
         for one in everyone:
-            await eventually(lambda one=one: len(one.later) > 1, SOON, f"{one.name} has come back")
+
+            def is_back(one: Person = one) -> bool:
+                return len(one.later) > 1
+
+            await eventually(is_back, SOON, f"{one.name} has come back")
             await one.ui.shows("connected | idle", SOON)
             await one.says("after", "You said: after")
             assert [seen.close_code for seen in one.later] == [1012, None], one.name

@@ -108,14 +108,12 @@ class World:
     async def phase(self, name: str, phase: str, timeout: float = SOON) -> dict[str, Any]:
         """Wait for a tenant's phase; return its status."""
 
-        def reached() -> dict[str, Any] | None:
+        def reached() -> dict[str, Any]:
             status = self.status(name)
             assert status.get("phase") == phase, status
             return status
 
-        found = await eventually(reached, timeout, f"{name} is {phase}")
-        assert found is not None
-        return found
+        return await eventually(reached, timeout, f"{name} is {phase}")
 
     async def said(
         self, name: str, type: str, status: str, reason: str, kind: str = "tenants", timeout: float = SOON
@@ -164,9 +162,7 @@ class World:
             living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
             return living[0] if living else None
 
-        found = await eventually(there, SOON, f"a pod of {name}")
-        assert found is not None
-        return found
+        return await eventually(there, SOON, f"a pod of {name}")
 
     async def play_kubelet(self, name: str, ip: str = "10.9.8.7") -> dict[str, Any]:
         """Say of a tenant's pod that it runs and is ready, as its kubelet would."""

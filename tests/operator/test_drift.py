@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from operator_world import SOON, World, eventually, template, tenant
 
 from tenant_api.kubernetes_names import TENANT_LABEL, child_name
@@ -29,7 +31,7 @@ async def test_changed_and_deleted_children_are_repaired(here: World) -> None:
     await eventually(lambda: here.config("ann") == before, SOON)
     for kind in ("secrets", "deployments"):
         here.delete(kind, ANN)
-        await eventually(lambda kind=kind: here.get(kind, ANN), SOON)  # type: ignore[misc]
+        await eventually(partial(here.get, kind, ANN), SOON)
     assert here.replicas("ann") == 0
 
 

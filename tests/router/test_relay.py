@@ -8,6 +8,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -252,7 +253,7 @@ async def test_no_descriptor_is_left() -> None:
             world.client.close()
             await world.read(world.gateway, 1)
             world.gateway.close()
-            await eventually(lambda world=world: world.closed, WAIT)  # type: ignore[misc]
+            await eventually(partial(len, world.closed), WAIT)
         else:
             world.selector.drop_pair(world.pair)
             world.client.close()
