@@ -18,6 +18,7 @@ from tenant_local.runtimes.openclaw_install import (
     install,
     installed,
 )
+from terminal import terminal
 
 pytest_plugins = ["browser.fixtures", "cluster.fixtures"]
 
@@ -27,16 +28,15 @@ def openclaw(request: pytest.FixtureRequest) -> OpenClawRuntime:
     """Upstream's OpenClaw from npm, installed once per machine, with progress on the terminal."""
     if found := installed(default_cache_dir()):
         return found
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    write_line, uncaptured = terminal(request.config)
 
     def progress(step: InstallStep) -> None:
         if step.done:
             size = f", {step.size / 1e6:.0f} MB" if step.size else ""
-            terminal.write_line(f"  openclaw runtime: {step.text}: {step.seconds:.0f} s{size}")
+            write_line(f"  openclaw runtime: {step.text}: {step.seconds:.0f} s{size}")
 
-    with capture.global_and_fixture_disabled():
-        terminal.write_line("")
+    with uncaptured():
+        write_line("")
         return install(default_cache_dir(), progress)
 
 

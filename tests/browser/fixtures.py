@@ -11,6 +11,7 @@ import pytest
 
 from apt import NotInstalled, install
 from browser.chromium import ChromiumMissing, Page, chromium, chromium_program
+from terminal import terminal
 
 
 @pytest.fixture(scope="session")
@@ -18,11 +19,10 @@ def browser_program(request: pytest.FixtureRequest) -> str:
     """Chromium, installed from Debian's packages when it is missing and we may."""
     with contextlib.suppress(ChromiumMissing):
         return chromium_program()
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    with capture.global_and_fixture_disabled():
+    write_line, uncaptured = terminal(request.config)
+    with uncaptured():
         try:
-            asyncio.run(install("chromium", lambda line: terminal.write_line(f"\n  {line}")))
+            asyncio.run(install("chromium", lambda line: write_line(f"\n  {line}")))
         except NotInstalled as missing:
             pytest.fail(f"{missing}\nOr leave these tests out with --ignore tests/browser", pytrace=False)
     return chromium_program()

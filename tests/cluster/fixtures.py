@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from terminal import terminal
+
 from .abilities import Ability, lacking
 from .api import Api
 from .errors import ClusterError
@@ -36,9 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses a cluster, so that nobody has to remember to; give the first one time to build it."""
     for item in items:
-        if CLUSTER_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        fixtures = getattr(item, "fixturenames", ())
+        if CLUSTER_FIXTURES.intersection(fixtures):
             item.add_marker(pytest.mark.cluster)
-            if "node_cluster" in item.fixturenames:  # type: ignore[attr-defined]
+            if "node_cluster" in fixtures:
                 item.add_marker(pytest.mark.node)
             if not item.get_closest_marker("timeout"):
                 item.add_marker(pytest.mark.timeout(BUILD_TIMEOUT_SECONDS))
@@ -139,11 +142,10 @@ class Cluster:
 
 
 def _started(name: str, level: Level, request: pytest.FixtureRequest) -> Cluster:
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    scratch = ScratchCluster(Layout.default(), name, Progress(lambda text: terminal.write_line(f"  cluster: {text}")))
-    with capture.global_and_fixture_disabled():
-        terminal.write_line("")
+    write_line, uncaptured = terminal(request.config)
+    scratch = ScratchCluster(Layout.default(), name, Progress(lambda text: write_line(f"  cluster: {text}")))
+    with uncaptured():
+        write_line("")
         try:
             scratch.up(level)
         except ClusterError:
@@ -189,13 +191,12 @@ def node_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
     One a machine: make namespaces of your own (`node_namespace`), and remove what you make outside of them.
     """
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
-    capture = request.config.pluginmanager.get_plugin("capturemanager")
-    chosen = provider(Progress(lambda text: terminal.write_line(f"  cluster: {text}")))
+    write_line, uncaptured = terminal(request.config)
+    chosen = provider(Progress(lambda text: write_line(f"  cluster: {text}")))
     scratch = chosen.cluster if isinstance(chosen, Scratch) else None
     found_running = scratch is not None and scratch.status() is not None
-    with capture.global_and_fixture_disabled():
-        terminal.write_line("")
+    with uncaptured():
+        write_line("")
         chosen.up()
     yield Cluster(chosen.kubectl.kubeconfig, chosen.kubectl, scratch, chosen)
     if scratch and not found_running:
