@@ -100,8 +100,8 @@ class Stage:
         spec = {"version": "1", "image": self.image, "wake": {"timeout": f"{GIVE_UP:.0f}s"}, "volume": {"size": "1Gi"}}
         template = await self.create(TEMPLATES, self._ours("TenantTemplate", "standard", spec))
         tokens = [{"name": "bench", "sha256": token_hex(self.token)}]
-        spec = {"userId": NAME, "templateRef": {"name": "standard"}, "tokens": tokens}
-        made = await self.create(TENANTS, self._ours("Tenant", NAME, spec))
+        wanted = {"userId": NAME, "templateRef": {"name": "standard"}, "tokens": tokens}
+        made = await self.create(TENANTS, self._ours("Tenant", NAME, wanted))
         kind, tenant = TenantTemplate.model_validate(template), Tenant.model_validate(made)
         door = GatewayDoor(MASTER_KEY, ("0.0.0.0/0",))
         await self.create("persistentvolumeclaims", build_claim(tenant, kind))

@@ -89,8 +89,8 @@ async def parked(up: Machine, names: list[str], connections: int, seconds: float
     resting = [asyncio.ensure_future(talker.drain(3600.0)) for talker in talkers]
     await all_asleep(up)
     again = memory(pid) - base
-    for one in resting:
-        one.cancel()
+    for task in resting:
+        task.cancel()
     await asyncio.gather(*resting, return_exceptions=True)
     report = {
         "connections": connections,
@@ -167,8 +167,8 @@ async def first_reply(up: Machine, name: str, rounds: int, spare: bool, others: 
                 await comes.close()
         pairs.append(pair)
     later = [pair["parked"] - pair["new"] for pair in pairs]
-    for one in resting:
-        one.cancel()
+    for task in resting:
+        task.cancel()
     await asyncio.gather(*resting, return_exceptions=True)
     report = {
         "pairs": rounds,

@@ -83,7 +83,7 @@ def _install(program: Path, directory: Path, root: Path) -> None:
     loader = next(libraries.glob("ld-linux-*.so.*"))
     patchelf = need("patchelf", "install Debian's package patchelf")
     if "INTERP" in run(["readelf", "--program-headers", copy], timeout=UNPACK_SECONDS):
-        options = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
+        options: list[str | Path] = ["--set-interpreter", loader, "--force-rpath", "--set-rpath", libraries]
         run([patchelf, *options, copy], timeout=UNPACK_SECONDS)
 
 

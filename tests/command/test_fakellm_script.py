@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,11 +17,11 @@ CONTEXT = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nActive exec sessions:\nnone\n<
 SENDER = 'Conversation info: ⟦openclaw:ctx⟧\n```json\n{"sender":{"id":"cb2c","name":"anna"}}\n```\n\nhello there'
 
 
-def user(text: str) -> dict[str, object]:
+def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def blocks(text: str) -> dict[str, object]:
+def blocks(text: str) -> dict[str, Any]:
     return {"role": "user", "content": [{"type": "text", "text": text}]}
 
 

@@ -176,7 +176,11 @@ async def _looking_around(call: _Recorder) -> None:
 async def _talking(call: _Recorder) -> None:
     client = call.client
     run_id = str(uuid.uuid4())
-    params = {"sessionKey": "main", "message": "SLOW:50 hello you two gateways", "idempotencyKey": run_id}
+    params: dict[str, Any] = {
+        "sessionKey": "main",
+        "message": "SLOW:50 hello you two gateways",
+        "idempotencyKey": run_id,
+    }
     await call("chat.send", params, only("status"))
     await client.ended(run_id)
     await call("chat.send#again", params, only("status"))
@@ -191,7 +195,11 @@ async def _talking(call: _Recorder) -> None:
     await call("chat.abort#nothing", {"sessionKey": "main"}, _whole)
     await call("sessions.messages.subscribe", {"key": MAIN}, _whole)
     tool = str(uuid.uuid4())
-    params = {"sessionKey": "main", "message": 'TOOL:read {"path": "AGENTS.md"}', "idempotencyKey": tool}
+    params = {
+        "sessionKey": "main",
+        "message": 'TOOL:read {"path": "AGENTS.md"}',
+        "idempotencyKey": tool,
+    }
     await call("chat.send#tool", params, only("status"))
     await client.ended(tool)
     await call(
@@ -223,7 +231,7 @@ async def _talking(call: _Recorder) -> None:
 
 def _delta_of(frame: dict[str, Any], run_id: str) -> bool:
     payload = frame["payload"]
-    return frame["event"] == "chat" and payload["runId"] == run_id and payload["state"] == "delta"
+    return bool(frame["event"] == "chat" and payload["runId"] == run_id and payload["state"] == "delta")
 
 
 async def _sessions(call: _Recorder) -> None:

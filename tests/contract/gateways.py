@@ -128,7 +128,7 @@ def _started(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/startupz", timeout=5) as answer:
-            return json.load(answer).get("status") == "started"
+            return bool(json.load(answer).get("status") == "started")
     except OSError:
         return False
 

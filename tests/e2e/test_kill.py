@@ -45,7 +45,7 @@ async def test_up_killed_and_started_again_has_one_gateway_a_tenant(fresh: World
         state = moment
 
         async def reached() -> bool:
-            return (await up.tenant("bert"))["state"] == state
+            return bool((await up.tenant("bert"))["state"] == state)
 
         await eventually(reached, 60, f"bert is {moment}")
         os.kill(up.process.pid, signal.SIGKILL)

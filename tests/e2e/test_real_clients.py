@@ -102,6 +102,6 @@ async def test_a_client_that_leaves_does_not_cancel_the_wake(world: World) -> No
             pytest.fail("upstream's gateway does not start in half a second")
 
     async def awake() -> bool:
-        return (await world.up.tenant("bert"))["state"] == "awake"
+        return bool((await world.up.tenant("bert"))["state"] == "awake")
 
     await eventually(awake, 60, "bert awake although nobody waits")

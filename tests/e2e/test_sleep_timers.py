@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -59,7 +60,7 @@ async def test_it_wakes_for_its_timer_and_sleeps_again(fresh: World, runtime: st
             assert time.time() < due
             assert "its timer is due" in (await fresh.up.tenant("anna"))["reason"]
 
-            async def has_run() -> dict[str, object]:
+            async def has_run() -> dict[str, Any]:
                 runs = await client.call("cron.runs")
                 return runs["entries"][0] if runs["entries"] else {}
 

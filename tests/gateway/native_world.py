@@ -317,7 +317,8 @@ class Operator:
                 and frame["payload"]["state"] in ("final", "aborted", "error")
             )
         )
-        return frame["payload"]
+        payload: dict[str, Any] = frame["payload"]
+        return payload
 
     async def turn(self, message: str, session: str = "main", **params: Any) -> dict[str, Any]:
         return await self.ended(await self.chat(message, session, **params))

@@ -75,7 +75,11 @@ async def test_a_text_is_read_and_can_be_used(operator: Operator, llm: FakeLLM) 
 @pytest.mark.parametrize("method", ["sessions.send", "agent"])
 async def test_other_ways_take_files_too(operator: Operator, llm: FakeLLM, method: str) -> None:
     await operator.turn("hello")
-    params = {"message": "look", "idempotencyKey": str(uuid.uuid4()), "attachments": [attachment(b"abc")]}
+    params: dict[str, Any] = {
+        "message": "look",
+        "idempotencyKey": str(uuid.uuid4()),
+        "attachments": [attachment(b"abc")],
+    }
     params["key" if method == "sessions.send" else "sessionKey"] = "agent:main:main"
     await operator.call(method, params)
     end = await operator.ended(params["idempotencyKey"])

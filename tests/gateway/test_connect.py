@@ -21,6 +21,7 @@ from native_world import (
 )
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.typing import Subprotocol
 
 from openclaw_protocol.device import DeviceKey
 
@@ -175,8 +176,11 @@ async def test_frames_behind_connect_are_served_in_order(gateway: NativeGateway)
     assert all(answer["ok"] for answer in answers)
 
 
+SUBPROTOCOLS = [Subprotocol("one"), Subprotocol("two")]
+
+
 async def test_any_path_upgrades_and_the_first_subprotocol_is_echoed(gateway: NativeGateway) -> None:
-    async with connect(f"{gateway.url}/t/acme?x=1", subprotocols=["one", "two"]) as socket:  # type: ignore[list-item]
+    async with connect(f"{gateway.url}/t/acme?x=1", subprotocols=SUBPROTOCOLS) as socket:
         assert socket.subprotocol == "one"
         assert json.loads(await socket.recv())["event"] == "connect.challenge"
 

@@ -119,7 +119,7 @@ async def test_a_job_is_added_run_and_removed(operator: Operator) -> None:
 async def test_a_job_runs_by_itself(operator: Operator) -> None:
     await operator.call("cron.add", {**JOB, "schedule": {"kind": "every", "everyMs": 400}})
 
-    def count():
+    def count() -> int:
         return sum(frame["event"] == "cron" and frame["payload"]["action"] == "finished" for frame in operator.events)
 
     await eventually(lambda: count() >= 2, 10)

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import pytest
 from native_world import NativeGateway, Operator, Refused
@@ -116,7 +117,7 @@ async def test_nothing_acknowledged_is_lost_and_nothing_is_twice(native: NativeG
             await asyncio.sleep(0.02)
 
     async def is_quiet() -> bool:
-        return (await client.call("gateway.suspend.prepare", {"requestId": "quiet"}))["status"] == "ready"
+        return bool((await client.call("gateway.suspend.prepare", {"requestId": "quiet"}))["status"] == "ready")
 
     await eventually(is_quiet, 120, f"all turns end (seed {SEED})")
     await native.stop()
@@ -148,8 +149,8 @@ def heard_or_gone(chatter: Chatter, before: int, talking: asyncio.Task[None]) ->
     return talking.done() or chatter.heard > before
 
 
-async def everything(client: Operator, session: str) -> list[dict]:
-    messages: list[dict] = []
+async def everything(client: Operator, session: str) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
     while True:
         page = await client.call("chat.history", {"sessionKey": session, "limit": 1000, "offset": len(messages)})
         messages = page["messages"] + messages

@@ -244,8 +244,8 @@ async def test_environment_and_descriptors(scene: Scene) -> None:
         scene.ann,
         "import os; result = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.lexists(f'/proc/self/fd/{n}')]",
     )
-    own = ("/dev/null", "socket:", "pipe:", str(scene.machine.data / "tenants" / "ann"), "anon_inode:", "/proc/")
-    own += ("/gateway.l",)  # its path as seen from another root
+    own: tuple[str, ...] = ("/dev/null", "socket:", "pipe:", str(scene.machine.data / "tenants" / "ann"), "anon_inode:")
+    own += ("/proc/", "/gateway.l")  # the lock's path as seen from another root
     assert all(name.startswith(own) or "/ann/gateway.l" in name for name in open_files), open_files
     said = await ask(
         scene.ann,

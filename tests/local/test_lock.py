@@ -46,6 +46,7 @@ def test_names_one_process_and_no_later_one(tmp_path: Path) -> None:
     assert found is not None
     assert found.pid == os.getpid()
     told = json.loads(path.read_text())
+    wrong: object
     for wrong in (
         {**told, "started": told["started"] + 1},
         {**told, "boot": "another"},

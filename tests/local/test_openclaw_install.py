@@ -24,7 +24,7 @@ from tenant_local.runtimes.openclaw_install import (
     install,
     installed,
 )
-from tenant_local.runtimes.openclaw_runtime import MARKER, VERSION, runtime_root
+from tenant_local.runtimes.openclaw_runtime import MARKER, NODE_REQUIREMENT, VERSION, runtime_root
 
 
 def silent(step: InstallStep) -> None:
@@ -83,7 +83,7 @@ def test_without_a_network_it_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=200_000_000)
-    monkeypatch.setattr(openclaw_install.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
     with pytest.raises(NoDiskSpace, match=r"0\.2 GB free.*XDG_CACHE_HOME"):
         install(tmp_path, silent)
 
@@ -118,4 +118,4 @@ def test_lock_file_pins_every_package_and_names_no_registry() -> None:
     packages = {name: entry for name, entry in lock["packages"].items() if name and not entry.get("inBundle")}
     assert packages["node_modules/openclaw"]["version"] == VERSION
     assert all("integrity" in entry and "resolved" not in entry for entry in packages.values())
-    assert openclaw_install.NODE_REQUIREMENT.count("==") == 1
+    assert NODE_REQUIREMENT.count("==") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from local_machine import Machine, ask, awake, double_recipe, evaluate, until
@@ -71,7 +72,8 @@ async def test_unconfined_still_confines_where_it_can(machine: Machine) -> None:
 @pytest.mark.parametrize("what", ["data", "directory"])
 async def test_data_in_view_of_every_gateway_is_refused(machine: Machine, what: str) -> None:
     place = Path(sys.base_prefix) / "lib" / "openclaw-tenancy-test"
-    settings = replace(machine.settings(), **{what: place})
+    changed: dict[str, Any] = {what: place}
+    settings = replace(machine.settings(), **changed)
     fleet = LocalFleet(settings, Activity(), confinement=NONE)
     try:
         with pytest.raises(DataError, match="every gateway can read"):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,12 +23,12 @@ def here(with_crds: Cluster, namespace: str, tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the operators said when a test fails."""
-    outcome = yield
-    report = outcome.get_result()
+    report = yield
     made = getattr(item, "funcargs", {}).get("here")
     if report.failed and isinstance(made, World):
         for running in made.running:
             report.sections.append((f"operator {running.process.pid}", running.log.read_text()[-6000:]))
+    return report

@@ -43,7 +43,7 @@ class Keeper:
         return self._writes() - before
 
     def _writes(self) -> float:
-        calls = self._metrics.calls.collect()[0].samples
+        calls = [one for metric in self._metrics.calls.collect() for one in metric.samples]
         return sum(one.value for one in calls if one.name.endswith("_total") and one.labels["verb"] != "list")
 
 

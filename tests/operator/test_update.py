@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from operator_world import SOON, World, eventually, template, tenant
 
 from tenant_api.kubernetes_names import GROUP, child_name
@@ -13,7 +15,7 @@ def image(here: World) -> str:
     return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-async def awake(here: World) -> dict[str, object]:
+async def awake(here: World) -> dict[str, Any]:
     await here.phase("ann", "Asleep")
     here.scale("ann", 1)
     pod = await here.play_kubelet("ann")
@@ -50,7 +52,7 @@ async def test_changed_template_waits_for_the_next_sleep_of_who_is_awake(here: W
     here.apply(tenant("ann", config={"ui": {"accent": "b"}}))
     await eventually(lambda: here.config("ann")["ui"] == {"name": "old", "accent": "b"}, SOON)
     assert here.replicas("ann") == 1
-    assert (await here.pod("ann"))["metadata"]["uid"] == pod["metadata"]["uid"]  # type: ignore[index]
+    assert (await here.pod("ann"))["metadata"]["uid"] == pod["metadata"]["uid"]
 
     here.scale("ann", 0)
     await eventually(lambda: image(here) == "localhost/gateway:2", SOON)
@@ -107,7 +109,7 @@ async def test_restart_of_the_operator_leaves_who_is_awake_as_he_is(here: World)
     assert here.config("ann")["ui"] == {"name": "old", "accent": "b"}
     await here.said("ann", "Provisioned", "True", "UpdateWaits")
     assert (image(here), here.replicas("ann")) == ("localhost/gateway:test", 1)
-    assert (await here.pod("ann"))["metadata"]["uid"] == pod["metadata"]["uid"]  # type: ignore[index]
+    assert (await here.pod("ann"))["metadata"]["uid"] == pod["metadata"]["uid"]
 
     here.scale("ann", 0)
     await eventually(lambda: here.config("ann")["ui"] == {"name": "new", "accent": "b"}, SOON)

@@ -73,11 +73,17 @@ class Answer:
     body: bytes
 
 
+def found(pattern: str, index: str) -> str:
+    match = re.search(pattern, index)
+    assert match is not None, pattern
+    return match[1]
+
+
 def cases(index: str) -> list[Case]:
     """The requests, with the hashed names that this version's `index.html` has."""
-    script = re.search(r'src="\.?(/assets/[^"]+\.js)"', index)[1]  # type: ignore[index]
-    style = re.search(r'href="\.?(/assets/[^"]+\.css)"', index)[1]  # type: ignore[index]
-    build = re.search(r'control-ui-build-id="([^"]+)"', index)[1]  # type: ignore[index]
+    script = found(r'src="\.?(/assets/[^"]+\.js)"', index)
+    style = found(r'href="\.?(/assets/[^"]+\.css)"', index)
+    build = found(r'control-ui-build-id="([^"]+)"', index)
     made = []
     for path in [*PATHS.split(), script, style, f"/a/b{script}", f"{script}.br", f"{script}.gz"]:
         made += [Case("GET", path, {}), Case("GET", path, {"Accept": BROWSER})]

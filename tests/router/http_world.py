@@ -63,5 +63,5 @@ class HttpFleet(TestFleet):
         self.starts[key] += 1
         await asyncio.sleep(self.delay)
         gateway = HttpGateway(f"user-of-{key}")
-        self.gateways[key] = gateway  # type: ignore[assignment]
+        self.gateways[key] = gateway  # type: ignore[assignment]  # TestFleet uses what both have: start, stop, uid
         return await gateway.start()

@@ -362,6 +362,11 @@ class RunningRouter:
         await self.fleet.stop()
         await self.api.close()
 
+    def wake_timeout(self, name: str) -> float:
+        record = self.fleet.record(f"{self._namespace}/{name}")
+        assert record is not None
+        return record.wake_timeout
+
     def why(self, name: str) -> dict[str, Any]:
         entry = self.fleet.registry.get(f"{self._namespace}/{name}")
         assert entry is not None

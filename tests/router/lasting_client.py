@@ -147,7 +147,8 @@ class LastingClient:
     async def _request(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         assert self._ws is not None
         wanted = str(uuid.uuid4())
-        future = self._waiting[wanted] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[wanted] = future
         try:
             await self._ws.send(json.dumps({"type": "req", "id": wanted, "method": method, "params": params}))
             return await future

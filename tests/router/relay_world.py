@@ -42,7 +42,7 @@ class World:
     selector: RelaySelector
     client: socket.socket
     gateway: socket.socket
-    pair: Pair
+    pair: Pair = field(init=False)
     closed: list[Pair] = field(default_factory=list)
     methods: list[str | None] = field(default_factory=list)
     enough: int = 1
@@ -71,7 +71,7 @@ async def make_world(to_client: bytes = b"", to_gateway: bytes = b"") -> World:
     selector = running_selector()
     client, client_near = await tcp_pair()
     gateway, gateway_near = await tcp_pair()
-    world = World(selector, client, gateway, None)  # type: ignore[arg-type]
+    world = World(selector, client, gateway)
 
     def on_request(beginning: bytes) -> bool:
         world.methods.append(request_method(beginning))

@@ -86,7 +86,7 @@ async def test_streamed_answer_comes_as_it_is_made(http: aiohttp.ClientSession, 
     async with http.post("/v1/chat/completions", json={"stream": True}, headers=BEARER) as answer:
         assert answer.headers["Transfer-Encoding"] == "chunked"
         assert await answer.content.readuntil(b"\n\n") == b"data: first\n\n"
-        fleet.gateways["ada"].release.set()  # type: ignore[attr-defined]
+        fleet.gateways["ada"].release.set()  # type: ignore[attr-defined]  # an HttpGateway
         assert await answer.content.read() == b"data: [DONE]\n\n"
 
 

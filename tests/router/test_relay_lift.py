@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from relay_world import WAIT, World, make_world, text
@@ -64,12 +64,12 @@ async def test_a_client_outlives_its_gateway_when_somebody_takes_it(world: World
     taken: list[Detached] = []
     asked: list[Pair] = []
 
-    def keep(pair: Pair) -> object:
+    def keep(pair: Pair) -> Callable[[Detached], None]:
         asked.append(pair)
         return taken.append
 
     world.selector.say_when_lost(text(b"shutdown"))
-    world.selector.keep_when_lost(keep)  # type: ignore[arg-type]
+    world.selector.keep_when_lost(keep)
     if reset:
         world.gateway.setsockopt(1, 13, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # SO_LINGER 0: RST instead of FIN
     world.gateway.close()

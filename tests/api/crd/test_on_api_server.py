@@ -149,7 +149,7 @@ def test_a_volume_grows_and_never_shrinks(crds: Cluster, namespace: str) -> None
         crds.kubectl.apply(tenant(storage={"size": "5Gi"}), namespace=namespace)
 
 
-FULL_TENANT = {
+FULL_TENANT: dict[str, Any] = {
     "userId": "ann@example.com",
     "templateRef": {"name": "standard", "version": "3"},
     "tokens": [
@@ -163,7 +163,7 @@ FULL_TENANT = {
     "limits": {"connections": 20, "requestsPerMinute": 600, "wakesPerHour": 60},
     "storage": {"size": 5368709120, "reclaim": "Retain"},
 }
-FULL_TEMPLATE = {
+FULL_TEMPLATE: dict[str, Any] = {
     "version": "3",
     "runtime": "openclaw",
     "image": "example/openclaw:1",

@@ -43,14 +43,14 @@ def ensure_driver(layout: Layout, tools: GoTools, progress: Progress) -> None:
         shutil.rmtree(layout.csi, ignore_errors=True)
         messages(layout).mkdir(parents=True)
         run([sys.executable, "-m", "venv", layout.csi / "venv"], timeout=INSTALL_SECONDS)
-        pip = [python(layout), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+        pip: list[str | Path] = [python(layout), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         run([*pip, "--requirement", REQUIREMENTS], timeout=INSTALL_SECONDS, hint="the Python registry is needed once")
         # The protocols come with the Go modules that speak them.
         csi = tools.module_dir("csi-provisioner", "github.com/container-storage-interface/spec") / "csi.proto"
         kubelet = tools.module_dir("kubernetes", "k8s.io/kubelet")
         shutil.copyfile(csi, messages(layout) / "csi.proto")
         shutil.copyfile(kubelet / "pkg/apis/pluginregistration/v1/api.proto", messages(layout) / "registration.proto")
-        protoc = [python(layout), "-m", "grpc_tools.protoc", "-I.", "--python_out=."]
+        protoc: list[str | Path] = [python(layout), "-m", "grpc_tools.protoc", "-I.", "--python_out=."]
         run([*protoc, "csi.proto", "registration.proto"], timeout=TIMEOUT_SECONDS, cwd=messages(layout))
     stamp.write_text(digest)
 

@@ -85,7 +85,7 @@ async def test_a_wake_gives_up_at_its_limit_and_says_what_was_missing(
     await cluster.template_wake("2s")
     token = await cluster.tenant("ann")
     await known(distant, cluster, "ann")
-    await eventually(lambda: distant.fleet.record(f"{cluster.namespace}/ann").wake_timeout == 2.0, 5)  # type: ignore[union-attr]
+    await eventually(lambda: distant.wake_timeout("ann") == 2.0, 5)
     await line.cut()
     client = await Client.open(distant)
     held = asyncio.create_task(client.hello(token))

@@ -161,8 +161,7 @@ async def test_a_wake_that_gets_no_pod_at_all_ends_with_a_reason(cluster: Cluste
     await cluster.template_wake("3s")
     token = await cluster.tenant("ann")
     await known(running, cluster, "ann")
-    key = f"{cluster.namespace}/ann"
-    await eventually(lambda: running.fleet.record(key).wake_timeout == 3.0, 5)  # type: ignore[union-attr]
+    await eventually(lambda: running.wake_timeout("ann") == 3.0, 5)
     client = await Client.open(running)
     held = asyncio.create_task(client.hello(token))
     failure = await eventually(lambda: running.why("ann")["lastFailure"], 6)

@@ -12,6 +12,7 @@ from kubernetes_world import Cluster
 from deadlines import eventually
 from tenant_api.kubernetes_names import GROUP, TENANTS, VERSION
 from tenant_router.kubernetes import watch as watch_module
+from tenant_router.kubernetes.access import ApiAccess
 from tenant_router.kubernetes.client import ApiServer
 from tenant_router.kubernetes.objects import Tenant
 from tenant_router.kubernetes.watch import Watch
@@ -104,7 +105,11 @@ async def test_a_watch_goes_on_where_it_was_when_the_server_ends_it(
     await asyncio.wait_for(watch.listed.wait(), 5)
     for name in ("a", "b", "c"):
         await cluster.tenant(name, provisioned=False)
-        await eventually(lambda name=name: name in seen.names, 5)
+
+        def is_seen(name: str = name) -> bool:
+            return name in seen.names
+
+        await eventually(is_seen, 5)
         await asyncio.sleep(0.7)  # past the end of a watch
     assert watch.lists == 1
 
@@ -125,9 +130,9 @@ async def test_credentials_that_are_refused_are_said(cluster: Cluster, seen: See
     no_certificate.check_hostname = False
     no_certificate.verify_mode = ssl.CERT_NONE
 
-    class Nobody:
-        server = cluster.api._access.server
-        ssl = no_certificate
+    class Nobody(ApiAccess):
+        def __init__(self) -> None:
+            self.server, self.ssl = cluster.api._access.server, no_certificate
 
         async def headers(self) -> dict[str, str]:
             return {"Authorization": "Bearer nobody"}
@@ -135,7 +140,7 @@ async def test_credentials_that_are_refused_are_said(cluster: Cluster, seen: See
         async def reload(self) -> bool:
             return False
 
-    api = ApiServer(Nobody())  # type: ignore[arg-type]
+    api = ApiServer(Nobody())
     refused = Watch(api, f"/apis/{GROUP}/{VERSION}", cluster.namespace, TENANTS, Tenant, seen)
     task = asyncio.create_task(refused.run())
     try:

@@ -74,6 +74,7 @@ def test_a_close_that_is_about_this_client_reaches_it() -> None:
 def test_the_barrier_is_seen_and_polls_are_learned() -> None:
     one = machine(b"", ("cron.list", b'{"limit":50}'))
     (ping,) = Cutter(100).feed(one.barrier())
+    assert isinstance(ping, Cut)
     asked = read(one.ask_polls())
     assert [frame["method"] for frame in asked] == ["cron.list", "health", "status", "system-presence"]
     assert one.from_gateway(Frame(Opcode.PONG, ping.payload).serialize(mask=False)) == b""

@@ -25,9 +25,10 @@ async def test_a_connect_that_hears_nothing_is_given_up_before_the_kernel_would_
             for one in waiting:
                 one.setblocking(False)
                 one.connect_ex(full.getsockname())
+            host, port = full.getsockname()
             begun = time.monotonic()
             with pytest.raises(NotListening):
-                await probe(running_selector(), GatewayAddress(*full.getsockname(), "uid", "user"))
+                await probe(running_selector(), GatewayAddress(host, port, "uid", "user"))
             assert time.monotonic() - begun < RETRANSMISSION / 2
         finally:
             for one in waiting:
@@ -36,9 +37,9 @@ async def test_a_connect_that_hears_nothing_is_given_up_before_the_kernel_would_
 
 async def test_nobody_there_is_heard_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = closed.getsockname()
+        host, port = closed.getsockname()
     with pytest.raises(NotListening):
-        await probe(running_selector(), GatewayAddress(*address, "uid", "user"))
+        await probe(running_selector(), GatewayAddress(host, port, "uid", "user"))
 
 
 async def test_it_says_for_whom_it_asks() -> None:
@@ -53,6 +54,6 @@ async def test_it_says_for_whom_it_asks() -> None:
         writer.close()
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
-        address = server.sockets[0].getsockname()
-        await probe(running_selector(), GatewayAddress(*address, "uid", "user"))
+        host, port = server.sockets[0].getsockname()
+        await probe(running_selector(), GatewayAddress(host, port, "uid", "user"))
     assert b"\r\nX-Forwarded-For: 192.0.2.1\r\n" in heads[0]

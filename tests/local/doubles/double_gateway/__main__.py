@@ -21,7 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 def load() -> dict[str, object]:
     with open(os.environ["OPENCLAW_CONFIG_PATH"]) as file:
-        return json.load(file)
+        config: dict[str, object] = json.load(file)
+        return config
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -82,11 +83,15 @@ def main() -> None:
     if "die" in settings:
         sys.exit(settings["die"])
 
+    def end_slowly() -> None:
+        time.sleep(settings.get("slowEnd", 0))
+        os._exit(0)
+
     def end(number: int, frame: object) -> None:
         if settings.get("stubborn"):
             return
         print("ending", flush=True)
-        threading.Thread(target=lambda: (time.sleep(settings.get("slowEnd", 0)), os._exit(0))).start()
+        threading.Thread(target=end_slowly).start()
 
     signal.signal(signal.SIGTERM, end)
     assert os.environ["LISTEN_FDS"] == "1"
