@@ -64,14 +64,12 @@ async def _load() -> Configuration:
     configuration.disable_strict_ssl_verification = True
     try:
         if "KUBECONFIG" not in os.environ and "KUBERNETES_SERVICE_HOST" in os.environ:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            load_incluster_config(client_configuration=configuration)
         else:
             file = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
             if not any(map(os.path.isfile, file.split(os.pathsep))):
                 raise ConfigException(f"there is no file {file}")
-            await load_kube_config(  # type: ignore[no-untyped-call]
-                config_file=file, client_configuration=configuration, persist_config=False
-            )
+            await load_kube_config(config_file=file, client_configuration=configuration, persist_config=False)
     except (ConfigException, OSError) as error:
         raise ConfigurationError(
             f"no way to a Kubernetes API server: {error}; run in a pod with a service account, or set KUBECONFIG"
