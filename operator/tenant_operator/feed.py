@@ -47,6 +47,7 @@ class Feed:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        world.answers.news = self._changed
         self.synced = False
         """Whether everything was listed once."""
 

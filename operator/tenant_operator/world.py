@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .answers import Answers
 from .apiserver.client import ApiClient
 from .cache.cache import Cache
 from .events import Events
@@ -27,3 +28,7 @@ class World:
     metrics: Metrics
     lives: Lives = field(default_factory=Lives)
     templates: Templates = field(default_factory=Templates)
+    answers: Answers = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.answers = Answers(self.cache)

@@ -16,6 +16,7 @@ from .projection import (
     secret_record,
     template_record,
     tenant_record,
+    version_of,
 )
 from .records import (
     ChildRecord,
@@ -74,12 +75,13 @@ class Cache:
 
     def put(self, resource: Resource, body: Json) -> Record | None:
         """Take in an object; return its record, or None if what is known is as new or newer."""
-        shelf = self._shelves[resource.plural]
-        record = shelf.project(body)
-        name = (record.namespace, record.name)
+        shelf, metadata = self._shelves[resource.plural], body["metadata"]
+        name = (metadata["namespace"], metadata["name"])
         before = shelf.records.get(name)
-        if before is not None and before.uid == record.uid and before.version >= record.version:
+        # Before the work of a projection: each of our own writes comes twice, as its answer and by the watch.
+        if before is not None and before.uid == metadata["uid"] and before.version >= version_of(metadata):
             return None
+        record = shelf.project(body)
         if before is not None:
             self._unlink(before)
             _keep_comparison(before, record)

@@ -132,6 +132,12 @@ def seconds(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
+def version_of(metadata: Json) -> int:
+    """Return an object's version as a number that grows with each write; 0 for none."""
+    version = str(metadata.get("resourceVersion") or "0")
+    return int(version) if version.isdigit() else 0
+
+
 def _cpu_limit(spec: Json) -> str:
     for container in spec.get("containers") or []:
         if container.get("name") == GATEWAY:
@@ -156,12 +162,11 @@ def _trouble(status: Json) -> tuple[str, str] | None:
 
 
 def _common(metadata: Json, tenant: str) -> dict[str, Any]:
-    version = str(metadata.get("resourceVersion") or "0")
     return {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
         "uid": metadata["uid"],
-        "version": int(version) if version.isdigit() else 0,
+        "version": version_of(metadata),
         "tenant": tenant,
     }
 
@@ -223,4 +228,5 @@ __all__ = [
     "secret_record",
     "template_record",
     "tenant_record",
+    "version_of",
 ]

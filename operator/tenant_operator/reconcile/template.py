@@ -114,7 +114,7 @@ class TemplateReconciler:
             answer = await self._world.api.apply(TEMPLATE, record.namespace, body, subresource="status")
         except NotFound:
             return  # deleted meanwhile
-        self._world.cache.put(TEMPLATE, answer)
+        self._world.answers.take(TEMPLATE, answer)
 
     def _tell(self, record: TemplateRecord, before: dict[str, Any], status: dict[str, Any]) -> None:
         for kind in ("Accepted", "VolumeReady"):

@@ -209,7 +209,7 @@ class TenantReconciler:
             answer = await self._world.api.apply(TENANT, tenant.namespace, body, subresource="status")
         except NotFound:
             return  # deleted meanwhile
-        self._world.cache.put(TENANT, answer)
+        self._world.answers.take(TENANT, answer)
         self._world.metrics.last_status.set_to_current_time()
 
     def _tell(self, tenant: TenantRecord, life: Life, before: dict[str, Any], status: dict[str, Any]) -> None:
