@@ -54,6 +54,7 @@ class IdleLoop:
         self._timers = timers
         self._routers = Routers(world.settings.routers)
         self._policies: dict[tuple[str, str], _KnownPolicy] = {}
+        """Of those who are awake."""
         self._conversations: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._wanted: dict[tuple[str, str], float] = {}
@@ -80,15 +81,19 @@ class IdleLoop:
         waking = activity is not None and activity.any_waking
         if not waking:
             self._wanted.clear()
+        awake: set[tuple[str, str]] = set()
         for tenant in list(cache.tenants()):
             deployment = cache.deployment(tenant.key)
             if deployment is None or tenant.deleted:
                 continue
             # Nearly all of them sleep: these must cost next to nothing.
             if deployment.replicas > 0:
+                awake.add(tenant.key)
                 self._consider(cache.view(tenant.key), activity, now)
             elif activity is not None and waking:
                 await self._help_wake(tenant, activity, now)
+        for name in self._policies.keys() - awake:
+            del self._policies[name]
 
     async def _ask(self) -> Activity | None:
         if not self._routers.configured:
