@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -159,3 +160,20 @@ def test_the_operator_is_told_how_gateways_images_are_pulled(
     for deployment in of_kind(objects, "Deployment"):
         assert "imagePullSecrets" not in deployment["spec"]["template"]["spec"]
     assert "IMAGE_PULL_SECRETS" not in environment(render(helm, names[0]), "operator")
+
+
+@pytest.mark.parametrize("component", ["operator", "router"])
+def test_replicas_are_kept_apart_by_nodes_and_zones(helm: Helm, names: tuple[str, str], component: str) -> None:
+    def spread(*words: str) -> list[dict[str, Any]]:
+        deployment = named(render(helm, names[0], *words), "Deployment", component)
+        found = deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        selector = deployment["spec"]["selector"]
+        assert [one["labelSelector"] for one in found if "labelSelector" in one] in ([], [selector, selector])
+        return [{key: value for key, value in one.items() if key != "labelSelector"} for one in found]
+
+    usual = {"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway", "matchLabelKeys": ["pod-template-hash"]}
+    assert spread() == [
+        {**usual, "topologyKey": "kubernetes.io/hostname"},
+        {**usual, "topologyKey": "topology.kubernetes.io/zone"},
+    ]
+    assert spread("--set", f"{component}.topologySpreadConstraints[0].maxSkew=2") == [{"maxSkew": 2}]

@@ -31,6 +31,25 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end }}
 
+{{/* (dict "labels" $labels "of" .Values.router): over nodes and zones, as far as there are any, unless told otherwise. */}}
+{{- define "oct.spread" -}}
+{{- $labels := .labels }}
+{{- if .of.topologySpreadConstraints }}
+{{- toYaml .of.topologySpreadConstraints }}
+{{- else }}
+{{- range list "kubernetes.io/hostname" "topology.kubernetes.io/zone" }}
+- maxSkew: 1
+  topologyKey: {{ . }}
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "oct.selector" $labels | nindent 6 }}
+  # Old replicas of a rollout do not count.
+  matchLabelKeys: [pod-template-hash]
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* What operator and router are told alike. */}}
 {{- define "oct.environment" -}}
 - {name: OPENCLAW_TENANCY_NAMESPACES, value: {{ join "," .Values.tenants.namespaces | quote }}}
