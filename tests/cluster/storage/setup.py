@@ -15,6 +15,7 @@ from ..programs import need, run
 from ..progress import Progress
 
 DRIVER_FILE = Path(__file__).with_name("driver.py")
+CALLS_FILE = Path(__file__).with_name("calls.py")
 DRIVER = "clone.csi.test"
 REQUIREMENTS = TOOLS_DIR / "python" / "requirements.txt"
 SOCKET = KUBELET_DIR / "plugins" / DRIVER / "csi.sock"
@@ -77,6 +78,11 @@ def ensure_file_system(instance: Instance, holder: int) -> None:
 
 def driver_command(instance: Instance) -> list[str]:
     return [str(python(instance.layout)), str(DRIVER_FILE), str(volumes(instance)), str(KUBELET_DIR), NODE_NAME]
+
+
+def calls_command(layout: Layout) -> list[str]:
+    """The command line that calls the driver; to be run in the node, with the driver's environment."""
+    return [str(python(layout)), str(CALLS_FILE), str(SOCKET)]
 
 
 def driver_environment(instance: Instance) -> dict[str, str]:
