@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 from cluster.storage import disk as module
-from cluster.storage.disk import AlreadyOther, Busy, Disk, Malformed, NoSuchPage, NotThere, Snapshot, TooSmall, page
+from cluster.storage.disk import (
+    AlreadyOther,
+    Busy,
+    Disk,
+    Malformed,
+    NoSuchPage,
+    NotThere,
+    Snapshot,
+    Source,
+    TooSmall,
+    page,
+)
 
 GIB = 1 << 30
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -35,13 +46,13 @@ def test_a_snapshot_holds_what_the_volume_had(disk: Disk, golden: str) -> None:
     assert (taken.volume, taken.size) == (golden, GIB)
     (disk.volume(golden) / "SOUL.md").write_text("second")
     assert disk.create_snapshot("s", golden) == taken, "not taken again"
-    one, two = (disk.create_volume(name, GIB, snapshot=taken.id) for name in ("one", "two"))
+    one, two = (disk.create_volume(name, GIB, {"snapshot": taken.id}) for name in ("one", "two"))
     assert soul(disk, one) == soul(disk, two) == "first"
     (disk.volume(one) / "SOUL.md").write_text("mine")
     assert soul(disk, two) == "first"
     later = disk.create_snapshot("later", golden)
     assert later.created_ns > taken.created_ns
-    assert soul(disk, disk.create_volume("three", GIB, snapshot=later.id)) == "second"
+    assert soul(disk, disk.create_volume("three", GIB, {"snapshot": later.id})) == "second"
 
 
 def test_a_snapshot_outlives_its_volume_and_volumes_outlive_it(disk: Disk, golden: str) -> None:
@@ -50,14 +61,14 @@ def test_a_snapshot_outlives_its_volume_and_volumes_outlive_it(disk: Disk, golde
     disk.delete_volume(golden)
     assert disk.create_snapshot("s", golden) == taken, "it is there, whatever became of its volume"
     assert list(disk.snapshots()) == [taken]
-    one = disk.create_volume("one", GIB, snapshot=taken.id)
+    one = disk.create_volume("one", GIB, {"snapshot": taken.id})
     disk.delete_snapshot(taken.id)
     disk.delete_snapshot(taken.id)
     assert soul(disk, one) == "first"
     assert not list(disk.snapshots())
     with pytest.raises(NotThere):
-        disk.create_volume("two", GIB, snapshot=taken.id)
-    assert disk.create_volume("one", GIB, snapshot=taken.id) == one, "nor does it need its source again"
+        disk.create_volume("two", GIB, {"snapshot": taken.id})
+    assert disk.create_volume("one", GIB, {"snapshot": taken.id}) == one, "nor does it need its source again"
 
 
 @pytest.mark.parametrize("id", [NOBODY, "", ".", "..", ".snapshots", "a/b", NOBODY.upper(), NOBODY.replace("-", "")])
@@ -65,9 +76,10 @@ def test_what_is_no_id_of_ours_is_not_there(disk: Disk, golden: str, id: str) ->
     taken = disk.create_snapshot("s", golden)
     with pytest.raises(NotThere):
         disk.create_snapshot("t", id)
-    for source in ({"volume": id}, {"snapshot": id}):
+    sources: list[Source] = [{"volume": id}, {"snapshot": id}]
+    for source in sources:
         with pytest.raises(NotThere):
-            disk.create_volume("one", GIB, **source)
+            disk.create_volume("one", GIB, source)
     disk.delete_volume(id)
     disk.delete_snapshot(id)
     assert soul(disk, golden) == "first"
@@ -92,18 +104,19 @@ def test_a_name_means_one_thing(disk: Disk, golden: str) -> None:
 
 def test_no_copy_is_smaller(disk: Disk, golden: str) -> None:
     taken = disk.create_snapshot("s", golden)
-    for source in ({"volume": golden}, {"snapshot": taken.id}):
+    sources: list[Source] = [{"volume": golden}, {"snapshot": taken.id}]
+    for source in sources:
         with pytest.raises(TooSmall):
-            disk.create_volume("one", GIB - 1, **source)
-    assert disk.size(disk.create_volume("larger", 2 * GIB, snapshot=taken.id)) == 2 * GIB
-    assert disk.size(disk.create_volume("as-it-is", 0, snapshot=taken.id)) == GIB
+            disk.create_volume("one", GIB - 1, source)
+    assert disk.size(disk.create_volume("larger", 2 * GIB, {"snapshot": taken.id})) == 2 * GIB
+    assert disk.size(disk.create_volume("as-it-is", 0, {"snapshot": taken.id})) == GIB
 
 
 def test_volumes_from_before_sizes_were_kept(disk: Disk, golden: str, tmp_path: Path) -> None:
     (tmp_path / ".sizes" / golden).unlink()
     assert disk.create_volume("golden", 5 * GIB) == golden
     assert disk.create_snapshot("s", golden).size == 0
-    assert disk.create_volume("one", 1, volume=golden)
+    assert disk.create_volume("one", 1, {"volume": golden})
 
 
 def test_two_calls_at_a_time_for_one_name(disk: Disk, golden: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +141,7 @@ def test_what_a_call_left_half_done_is_made_anew(disk: Disk, golden: str, tmp_pa
     (half / "content" / "rubbish").touch()
     assert not list(Disk(tmp_path).snapshots())
     again = disk.create_snapshot("s", golden)
-    one = disk.create_volume("one", GIB, snapshot=again.id)
+    one = disk.create_volume("one", GIB, {"snapshot": again.id})
     assert [path.name for path in disk.volume(one).iterdir()] == ["SOUL.md"]
 
 

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 ID_SPACE = uuid.UUID("6f1c1c0e-0000-4000-8000-000000000001")
 COPY_SECONDS = 120.0
@@ -80,6 +81,13 @@ class Snapshot:
     """Since the epoch."""
 
 
+class Source(TypedDict, total=False):
+    """What a volume starts as a copy of, by id: one of these, or nothing."""
+
+    volume: str
+    snapshot: str
+
+
 class Disk:
     """The volumes and snapshots under one directory. Any number of threads may call."""
 
@@ -99,10 +107,8 @@ class Disk:
             raise NotThere(f"there is no volume {id!r}")
         return path
 
-    def create_volume(
-        self, name: str, size: int, *, limit: int = 0, volume: str | None = None, snapshot: str | None = None
-    ) -> str:
-        """Make a volume, empty or as a copy of a volume or snapshot; return its id. `limit`: the most it may have, 0: any."""
+    def create_volume(self, name: str, size: int, source: Source | None = None, *, limit: int = 0) -> str:
+        """Make a volume and return its id. `limit`: the most bytes it may have, 0: any."""
         id = id_of("volume", name)
         with self._alone(id):
             if (self._root / id).is_dir():
@@ -110,22 +116,18 @@ class Disk:
                 if there and (there < size or 0 < limit < there):
                     raise AlreadyOther(f"volume {name!r} is there with {there} bytes, not {size}")
                 return id
-            source, least = None, 0
-            if volume is not None:
-                source, least = self.volume(volume), self._size(volume)
-            elif snapshot is not None:
-                source, least = self._content(snapshot), self.snapshot(snapshot).size
+            copied, least = self._copied(source or {})
             if 0 < size < least:
                 raise TooSmall(f"a copy of {least} bytes does not fit into {size}")
             size = size or least
             (self._sizes / id).write_text(str(size))
             partial = self._root / f".{id}"
             _remove(partial)
-            if source is None:
+            if copied is None:
                 partial.mkdir()
                 partial.chmod(0o777)
             else:
-                _copy(source, partial)
+                _copy(copied, partial)
             partial.rename(self._root / id)
         return id
 
@@ -188,9 +190,14 @@ class Disk:
                 if volume in ("", found.volume):
                     yield found
 
-    def _content(self, snapshot: str) -> Path:
-        self.snapshot(snapshot)
-        return self._snapshots / snapshot / "content"
+    def _copied(self, source: Source) -> tuple[Path | None, int]:
+        """The directory that is copied, and how many bytes the copy must have at least."""
+        if "volume" in source:
+            return self.volume(source["volume"]), self._size(source["volume"])
+        if "snapshot" in source:
+            found = self.snapshot(source["snapshot"])
+            return self._snapshots / found.id / "content", found.size
+        return None, 0
 
     def _size(self, id: str) -> int:
         file = self._sizes / id

@@ -21,9 +21,10 @@ from typing import Any
 import csi_pb2 as csi
 import grpc
 import registration_pb2 as registration
-from disk import Disk, DiskError, Malformed, Snapshot, page
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import BoolValue
+
+from cluster.storage.disk import Disk, DiskError, Malformed, Snapshot, Source, page
 
 DRIVER = "clone.csi.test"
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096  # mount(2)
@@ -72,7 +73,7 @@ class Controller:
 
     def CreateVolume(self, request: Any, context: Any) -> Any:
         content = request.volume_content_source if request.HasField("volume_content_source") else None
-        source: dict[str, str] = {}
+        source: Source = {}
         if content:
             match content.WhichOneof("type"):
                 case "volume":
@@ -82,7 +83,7 @@ class Controller:
                 case _:
                     raise Malformed("the content source is neither a volume nor a snapshot")
         wanted = request.capacity_range
-        id = self._disk.create_volume(request.name, wanted.required_bytes, limit=wanted.limit_bytes, **source)
+        id = self._disk.create_volume(request.name, wanted.required_bytes, source, limit=wanted.limit_bytes)
         topology = csi.Topology(segments={f"{DRIVER}/node": self._node})
         return csi.CreateVolumeResponse(
             volume=csi.Volume(

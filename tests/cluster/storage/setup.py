@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from ..gotools import GoTools
-from ..layout import LATE_STORAGE_CLASS, NODE_NAME, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
+from ..layout import LATE_STORAGE_CLASS, NODE_NAME, PACKAGE_DIR, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
 from ..node.namespaces import KUBELET_DIR, enter_command
 from ..programs import need, run
 from ..progress import Progress
@@ -86,7 +87,8 @@ def calls_command(layout: Layout) -> list[str]:
 
 
 def driver_environment(instance: Instance) -> dict[str, str]:
-    return {"PYTHONPATH": str(messages(instance.layout))}
+    # The generated messages, and this package, of which it uses what needs nothing else.
+    return {"PYTHONPATH": os.pathsep.join([str(messages(instance.layout)), str(PACKAGE_DIR.parent)])}
 
 
 def provisioner_command(instance: Instance) -> list[str]:
