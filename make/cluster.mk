@@ -5,7 +5,7 @@ CLUSTER_COMMAND := PYTHONPATH=tests $(BIN)/python -m cluster
 
 .PHONY: cluster-up cluster-down cluster-status cluster-images api-test e2e
 
-cluster-up: setup ## a Kubernetes with a node, for `make e2e`; CLUSTER=existing|kind|scratch (first time 15 minutes, then 20 s)
+cluster-up: setup ## a Kubernetes with a node, for `make e2e`; CLUSTER=existing|kind|scratch (first time 16 minutes, then 20 s)
 	@$(CLUSTER_COMMAND) up
 	@echo 'Now: eval "$$(CLUSTER=$(CLUSTER) $(CLUSTER_COMMAND) env)"'
 

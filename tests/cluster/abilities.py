@@ -26,6 +26,9 @@ class Ability(StrEnum):
     LATE = "late"
     """It has a class LATE_STORAGE_CLASS (layout.py) of storage that clones, and binds on first use only."""
 
+    SNAPSHOTS = "snapshots"
+    """VolumeSnapshots can be taken of such claims, by its default VolumeSnapshotClass, and claims be made from them."""
+
 
 ALL = frozenset(Ability)
 LACKS = {
@@ -34,6 +37,7 @@ LACKS = {
     Ability.ROUTES: "this machine has no route to its pods and Services",
     Ability.PARTS: "its node is not ours to break",
     Ability.LATE: "it has no storage that clones and binds on first use",
+    Ability.SNAPSHOTS: "no snapshots can be taken of its volumes",
 }
 
 

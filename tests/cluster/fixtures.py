@@ -24,7 +24,7 @@ from .scratch import ScratchCluster
 
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 CLUSTER_FIXTURES = frozenset({"api_server", "node_cluster"})
-# The programs may have to be compiled first: 15 minutes on two cores, once a machine.
+# The programs may have to be compiled first: 16 minutes on two cores, once a machine.
 BUILD_TIMEOUT_SECONDS = 2700
 # What an API server is called by the process that runs the tests.
 OF_A_RUN = "test-"

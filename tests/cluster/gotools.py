@@ -51,6 +51,18 @@ PROGRAMS = (
         "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
         160,
     ),
+    Program(
+        "snapshot-controller",
+        "snapshotter",
+        "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
+        51,
+    ),
+    Program(
+        "csi-snapshotter",
+        "snapshotter",
+        "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
+        10,
+    ),
     Program("helm", "helm", "helm.sh/helm/v3/cmd/helm", 61),
     Program("coredns", "coredns", "github.com/coredns/coredns", 118),
     Program("pause", "pause", ".", 2),

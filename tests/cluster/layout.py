@@ -24,6 +24,7 @@ API_PORT = 6443
 PAUSE_IMAGE = "localhost/pause:1"
 STORAGE_CLASS = "clone"
 LATE_STORAGE_CLASS = f"{STORAGE_CLASS}-late"
+SNAPSHOT_CLASS = STORAGE_CLASS
 
 
 class Level(StrEnum):
@@ -63,6 +64,11 @@ class Layout:
     def csi(self) -> Path:
         """The CSI driver's own Python environment and generated messages."""
         return self.root / "csi"
+
+    @property
+    def snapshot_crds(self) -> Path:
+        """The CRDs of VolumeSnapshots, as snapshot-controller comes with them."""
+        return self.root / "snapshot-crds"
 
     @property
     def instances(self) -> Path:

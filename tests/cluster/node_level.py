@@ -19,6 +19,7 @@ from .node import cgroups, containerd, kubelet, namespaces, network
 from .processes import ProcessTable
 from .progress import Progress
 from .storage import setup as storage
+from .storage import snapshots
 
 # The package's own programs (`-m cluster...`) are found here, wherever the command was started.
 OWN_CODE = {"PYTHONPATH": str(PACKAGE_DIR.parent)}
@@ -37,7 +38,9 @@ class NodeLevel:
         """Start what does not run; returns when the node is Ready and claims can be bound."""
         cgroups.check()
         debian.ensure(self.instance.layout, self.progress)
-        storage.ensure_driver(self.instance.layout, GoTools(self.instance.layout, self.progress), self.progress)
+        tools = GoTools(self.instance.layout, self.progress)
+        storage.ensure_driver(self.instance.layout, tools, self.progress)
+        crds = snapshots.ensure_crds(self.instance.layout, tools, self.progress)
         components = Components(self.processes, self.progress)
         self._open_namespaces(components)
         network.up(self._holder())
@@ -55,9 +58,12 @@ class NodeLevel:
         # netpol before the kubelet: no pod is started while policies are not in force.
         for name in ("netpol", "controller-manager", "scheduler", "kubelet", "proxy", "csi"):
             components.start(parts[name], wait=False)
+        snapshots.apply_crds(self.kubectl, crds)
+        self.kubectl.apply(*snapshots.objects())
         for name in ("csi", "kubelet"):
             components.wait(parts[name])
-        components.start(parts["provisioner"])
+        for name in ("provisioner", "snapshot-controller", "snapshotter"):
+            components.start(parts[name])
         self.progress.note(f"{NODE_NAME} is Ready, volumes can be cloned")
 
     def down(self) -> list[str]:
@@ -116,6 +122,8 @@ class NodeLevel:
                 storage.driver_environment(instance),
             ),
             Component("provisioner", storage.provisioner_command(instance), env={"NODE_NAME": NODE_NAME}),
+            Component("snapshot-controller", snapshots.controller_command(instance)),
+            Component("snapshotter", snapshots.sidecar_command(instance)),
         ]
 
     def _inside(self, component: Component) -> Component:

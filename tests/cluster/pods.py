@@ -1,4 +1,4 @@
-"""Objects for tests: pods that the Pod Security level `restricted` admits, claims, policies."""
+"""Objects for tests: pods that the Pod Security level `restricted` admits, claims, snapshots, policies."""
 
 from __future__ import annotations
 
@@ -6,16 +6,34 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 USER = 10001
+SNAPSHOTS = "snapshot.storage.k8s.io/v1"
+READY_TO_USE = "jsonpath={.status.readyToUse}=true"
+"""What `kubectl wait` waits for until volumes can be made from a snapshot."""
 
 
-def claim(name: str, storage_class: str | None, clone_of: str | None = None, size: str = "1Gi") -> dict[str, Any]:
-    """A PersistentVolumeClaim, empty or cloned from another one."""
+def claim(
+    name: str,
+    storage_class: str | None,
+    clone_of: str | None = None,
+    size: str = "1Gi",
+    from_snapshot: str | None = None,
+) -> dict[str, Any]:
+    """A PersistentVolumeClaim, empty, or a copy of another one or of a snapshot."""
     spec: dict[str, Any] = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
     if storage_class:
         spec["storageClassName"] = storage_class
     if clone_of:
         spec["dataSource"] = {"kind": "PersistentVolumeClaim", "name": clone_of}
+    if from_snapshot:
+        group, _, _ = SNAPSHOTS.partition("/")
+        spec["dataSource"] = {"apiGroup": group, "kind": "VolumeSnapshot", "name": from_snapshot}
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+
+
+def snapshot(name: str, claim: str) -> dict[str, Any]:
+    """A VolumeSnapshot of a claim, by the default class of its driver."""
+    spec = {"source": {"persistentVolumeClaimName": claim}}
+    return {"apiVersion": SNAPSHOTS, "kind": "VolumeSnapshot", "metadata": {"name": name}, "spec": spec}
 
 
 def pod(

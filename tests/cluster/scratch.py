@@ -21,7 +21,11 @@ from .progress import Progress
 # The programs, the images and the keys are kept: they are what makes the next start quick.
 WIPED = ("data", "run", "pki", "log")
 APISERVER_PROGRAMS = ("etcd", "kubectl", "helm", "kube-apiserver", "kube-controller-manager")
-NODE_PROGRAMS = ("kube-scheduler", "kubelet", "kube-proxy", "csi-provisioner", "coredns", "pause")
+NODE_PROGRAMS = (
+    *("kube-scheduler", "kubelet", "kube-proxy"),
+    *("csi-provisioner", "snapshot-controller", "csi-snapshotter"),
+    *("coredns", "pause"),
+)
 
 
 def programs(level: Level) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,11 @@ import pytest
 from in_process import parts
 from operator_world import World, template, tenant
 
+from cluster.gotools import GoTools
+from cluster.layout import Layout
+from cluster.pods import snapshot
+from cluster.progress import Progress
+from cluster.storage.snapshots import apply_crds, delete_crds, ensure_crds
 from tenant_api.template import TemplateVolume
 from tenant_operator.apiserver.resources import CLAIM, SNAPSHOT, TEMPLATE, TENANT
 from tenant_operator.keys import template_key
@@ -79,6 +85,64 @@ def test_a_claim_of_the_default_class_is_nothing_to_speak_of() -> None:
 )
 def test_snapshots(status: dict[str, Any], reason: str) -> None:
     assert judge_source(SNAPSHOT, "golden", {**NAMED, "status": status}, VOLUME).reason == reason
+
+
+async def test_what_is_said_of_a_snapshot_by_the_kinds_that_clusters_have(
+    here: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SOURCE_AGAIN", 0.2)
+    monkeypatch.setattr(module, "SOURCE_STILL", 0.2)
+    kubectl = here.cluster.kubectl
+    here.apply(template(volume={"size": "1Gi", "source": {"volumeSnapshot": {"name": "golden"}}}))
+    here.apply(tenant("ann"))
+    key = template_key(here.namespace, "standard")
+    async with parts(here.cluster.kubeconfig, here.namespace, tmp_path, monkeypatch) as world:
+        for resource, kind, name in ((TEMPLATE, "tenanttemplates", "standard"), (TENANT, "tenants", "ann")):
+            world.cache.put(resource, here.get(kind, name) or {})
+        reconciler = TemplateReconciler(
+            world, Policies(world.api, world.cache, world.templates, world.settings.traffic)
+        )
+
+        async def says(reason: str, *words: str) -> None:
+            """It is its turn again, and then this is said."""
+            assert await world.queue.get() == key
+            await reconciler.reconcile(key)
+            world.queue.done(key)
+            condition = here.condition("standard", "VolumeReady", "tenanttemplates")
+            assert condition["reason"] == reason, condition
+            assert all(word in condition["message"] for word in words), condition
+
+        def is_now(**status: Any) -> None:
+            """What snapshot-controller writes; the API server holds it to the CRD."""
+            change = ("--subresource=status", "--type=merge", f"-p={json.dumps({'status': status})}")
+            kubectl("patch", "volumesnapshot", "golden", "-n", here.namespace, *change)
+
+        world.queue.add(key)
+        await says("SourceNotFound", "this cluster has no VolumeSnapshots")
+        layout, progress = Layout.default(), Progress()
+        apply_crds(kubectl, ensure_crds(layout, GoTools(layout, progress), progress))
+        try:
+            await says("SourceNotFound", "no VolumeSnapshot 'golden'", here.namespace)
+            here.apply(snapshot("golden", "prepared"))
+            await says("SourceNotReady", "not ready to use")
+            is_now(readyToUse=False, error={"message": "there is no claim prepared", "time": "2026-01-01T00:00:00Z"})
+            await says("SourceNotReady", "not ready to use: there is no claim prepared")
+            is_now(readyToUse=True, restoreSize="2Gi", error=None)
+            await says("SizeTooSmall", "set it to 2Gi or more")
+            is_now(restoreSize="1Gi", creationTime="2026-01-01T00:00:00Z", boundVolumeSnapshotContentName="content")
+            await says("SourceFound", "copies of VolumeSnapshot 'golden'")
+            finalizers = ("--type=merge", '-p={"metadata":{"finalizers":["example.com/in-use"]}}')
+            kubectl("patch", "volumesnapshot", "golden", "-n", here.namespace, *finalizers)
+            kubectl("delete", "volumesnapshot", "golden", "-n", here.namespace, "--wait=false")
+            await says("SourceNotReady", "is being deleted")
+            kubectl(
+                "patch",
+                *("volumesnapshot", "golden", "-n", here.namespace),
+                *("--type=merge", '-p={"metadata":{"finalizers":null}}'),
+            )
+            await says("SourceNotFound", "no VolumeSnapshot 'golden'")
+        finally:
+            delete_crds(kubectl)
 
 
 def bound_claim(here: World, size: str) -> None:

@@ -57,6 +57,34 @@ async def test_claim_that_cannot_bind(here: World) -> None:
     assert "not-there" in message and "not found" in message
 
 
+async def test_why_the_storage_failed_is_not_hidden_by_that_it_is_at_work(here: World) -> None:
+    here.start()
+    name = storage_class(here, "Immediate")
+    here.apply(template(volume={"size": "1Gi", "storageClassName": name}), tenant("ann"))
+    # Kubernetes' own controller says so of a class with another's provisioner, and again every 15 seconds.
+    await here.said("ann", "VolumeReady", "False", "ExternalProvisioning")
+    claim = here.get("persistentvolumeclaims", child_name("ann")) or {}
+    metadata = claim["metadata"]
+    # What the provisioner has said before that; it tries again in a minute.
+    here.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "failed"},
+            "involvedObject": {
+                "kind": "PersistentVolumeClaim",
+                **{key: metadata[key] for key in ("namespace", "name", "uid")},
+            },
+            "reason": "ProvisioningFailed",
+            "message": "there is no snapshot golden",
+            "type": "Warning",
+            "lastTimestamp": metadata["creationTimestamp"],
+        }
+    )
+    said = await here.said("ann", "VolumeReady", "False", "ProvisioningFailed")
+    assert said == "there is no snapshot golden"
+
+
 async def test_volume_that_waits_for_its_first_use_is_no_error(here: World) -> None:
     here.start()
     name = storage_class(here, "WaitForFirstConsumer")

@@ -20,7 +20,8 @@ def judge_source(resource: Resource, name: str, body: Json, volume: TemplateVolu
         return _not("SourceNotReady", f"{what} is being deleted: name another source, or make it anew under this name")
     if resource is SNAPSHOT:
         if not status.get("readyToUse", False):
-            return _not("SourceNotReady", f"{what} is not ready to use")
+            why = (status.get("error") or {}).get("message")
+            return _not("SourceNotReady", f"{what} is not ready to use" + (f": {why}" if why else ""))
         size, hint = status.get("restoreSize"), ""
     else:
         spec = body.get("spec") or {}

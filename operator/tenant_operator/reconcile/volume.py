@@ -28,7 +28,8 @@ OLD: Final = 30.0
 """Seconds after which a claim that was not bound yet will hardly be bound in the next moment."""
 BINDING: Final = "Binding"
 WAITS: Final = "WaitForFirstConsumer"
-_SAYS = {WAITS, "WaitForPodScheduled", "ProvisioningFailed", "FailedBinding", "ExternalProvisioning", "Provisioning"}
+_AT_WORK: Final = {"ExternalProvisioning", "Provisioning"}
+_SAYS = {WAITS, "WaitForPodScheduled", "ProvisioningFailed", "FailedBinding", *_AT_WORK}
 
 
 @dataclass(slots=True)
@@ -42,14 +43,22 @@ class _Said:
     next_look: float = 0.0
 
 
+_Rank = tuple[bool, str]
+"""Whether it says more than that the storage is at work, and when it was said last.
+
+Kubernetes repeats ExternalProvisioning every 15 seconds while a provisioner that failed pauses for minutes before it tries again:
+by time alone the reason would be hidden most of the time.
+"""
+
+
 @dataclass(slots=True)
 class _Told:
     """What the storage said about all claims of a namespace: one list answers for a thousand of them."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     listed: float = 0.0
-    by_uid: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """UID of the claim → time, reason and message of the latest Event."""
+    by_uid: dict[str, tuple[_Rank, str, str]] = field(default_factory=dict)
+    """UID of the claim → rank, reason and message of the Event that tells most."""
 
 
 class Volumes:
@@ -111,8 +120,10 @@ class Volumes:
             said.reason = WAITS
         elif now >= said.next_look:
             pause = LOOK_AGAIN[min(said.looks, len(LOOK_AGAIN) - 1)]
+            passed = LOOK_AGAIN[max(0, min(said.looks, len(LOOK_AGAIN)) - 1)]
             try:
-                await self._ask(said, claim, pause / 2)
+                # Half of the pause that is over: what was listed at the look before it must not answer this one too.
+                await self._ask(said, claim, passed / 2)
             except ApiRefused as error:
                 said.message = f"the operator may not read what the storage says: {error.message}"
             said.next_look = now + pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
@@ -124,23 +135,24 @@ class Volumes:
         async with told.lock:
             if time.monotonic() - told.listed > fresh:
                 await self._list(told, claim.namespace)
-        latest = told.by_uid.get(claim.uid)
-        if latest is None:
+        told_most = told.by_uid.get(claim.uid)
+        if told_most is None:
             return
-        said.reason = WAITS if latest[1] == "WaitForPodScheduled" else latest[1]
-        said.message = latest[2]
+        _, reason, said.message = told_most
+        said.reason = WAITS if reason == "WaitForPodScheduled" else reason
         if said.reason == WAITS:
             self._lazy.add((claim.namespace, claim.facts.storage_class))
 
     async def _list(self, told: _Told, namespace: str) -> None:
-        found: dict[str, tuple[str, str, str]] = {}
+        found: dict[str, tuple[_Rank, str, str]] = {}
         fields = "involvedObject.kind=PersistentVolumeClaim"
         async for page in self._world.api.pages(EVENT, namespace, fields=fields):
             for event in page.items:
                 uid = str(event.get("involvedObject", {}).get("uid") or "")
-                when = str(event.get("lastTimestamp") or event.get("eventTime") or "")
-                if event.get("reason") in _SAYS and when >= found.get(uid, ("", "", ""))[0]:
-                    found[uid] = (when, event["reason"], event.get("message") or "")
+                reason = event.get("reason")
+                rank = (reason not in _AT_WORK, str(event.get("lastTimestamp") or event.get("eventTime") or ""))
+                if reason in _SAYS and (uid not in found or rank >= found[uid][0]):
+                    found[uid] = (rank, reason, event.get("message") or "")
         told.by_uid = found
         told.listed = time.monotonic()
 

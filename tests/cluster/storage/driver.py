@@ -1,7 +1,7 @@
-"""A CSI driver for one node: volumes are directories on a reflink file system, clones are `cp --reflink`.
+"""A CSI driver for one node: volumes are directories on a reflink file system, clones and snapshots are copies (`disk.py`).
 
 Serves Identity, Controller and Node (csi.proto) on one Unix socket and registers itself with the kubelet
-(registration.proto). csi-provisioner, run beside it, turns claims into calls.
+(registration.proto). csi-provisioner and csi-snapshotter, run beside it, turn claims and snapshots into calls.
 
 Run by path with the Python of `setup.py`, which has grpc and the messages generated from the two files:
 `driver.py VOLUMES_DIR KUBELET_DIR NODE_ID`.
@@ -10,11 +10,9 @@ Run by path with the Python of `setup.py`, which has grpc and the messages gener
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
-import shutil
-import subprocess
 import sys
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent import futures
 from pathlib import Path
@@ -23,15 +21,15 @@ from typing import Any
 import csi_pb2 as csi
 import grpc
 import registration_pb2 as registration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.protobuf.wrappers_pb2 import BoolValue
 
+from cluster.storage.disk import Disk, DiskError, Malformed, Snapshot, Source, page
+
 DRIVER = "clone.csi.test"
-# A volume's id follows from its name, so that CreateVolume can be called twice.
-ID_SPACE = uuid.UUID("6f1c1c0e-0000-4000-8000-000000000001")
 MS_RDONLY, MS_REMOUNT, MS_BIND = 1, 32, 4096  # mount(2)
 MNT_DETACH = 2
 CALLS_AT_ONCE = 16
-COPY_SECONDS = 120.0
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -62,61 +60,89 @@ class Identity:
 class Controller:
     """csi.v1.Controller"""
 
-    def __init__(self, volumes: Path, node: str) -> None:
-        self._volumes = volumes
+    def __init__(self, disk: Disk, node: str) -> None:
+        self._disk = disk
         self._node = node
 
     def ControllerGetCapabilities(self, request: Any, context: Any) -> Any:
         rpc = csi.ControllerServiceCapability.RPC
-        kinds = (rpc.CREATE_DELETE_VOLUME, rpc.CLONE_VOLUME)
+        kinds = (rpc.CREATE_DELETE_VOLUME, rpc.CLONE_VOLUME, rpc.CREATE_DELETE_SNAPSHOT, rpc.LIST_SNAPSHOTS)
         return csi.ControllerGetCapabilitiesResponse(
             capabilities=[csi.ControllerServiceCapability(rpc=rpc(type=kind)) for kind in kinds]
         )
 
     def CreateVolume(self, request: Any, context: Any) -> Any:
-        volume = str(uuid.uuid5(ID_SPACE, request.name))
         content = request.volume_content_source if request.HasField("volume_content_source") else None
-        source = self._volumes / content.volume.volume_id if content else None
-        if source and not source.is_dir():
-            context.abort(grpc.StatusCode.NOT_FOUND, f"source volume {source.name} is not there")
-        if not (self._volumes / volume).exists():
-            self._create(volume, source)
+        source: Source = {}
+        if content:
+            match content.WhichOneof("type"):
+                case "volume":
+                    source["volume"] = content.volume.volume_id
+                case "snapshot":
+                    source["snapshot"] = content.snapshot.snapshot_id
+                case _:
+                    raise Malformed("the content source is neither a volume nor a snapshot")
+        wanted = request.capacity_range
+        id = self._disk.create_volume(request.name, wanted.required_bytes, source, limit=wanted.limit_bytes)
         topology = csi.Topology(segments={f"{DRIVER}/node": self._node})
         return csi.CreateVolumeResponse(
             volume=csi.Volume(
-                volume_id=volume,
-                capacity_bytes=request.capacity_range.required_bytes,
+                volume_id=id,
+                capacity_bytes=self._disk.size(id),
                 content_source=content,
                 accessible_topology=[topology],
             )
         )
 
-    def _create(self, volume: str, source: Path | None) -> None:
-        """Make it under another name first: a volume is there whole or not at all."""
-        partial = self._volumes / f".{volume}"
-        shutil.rmtree(partial, ignore_errors=True)
-        if source:
-            subprocess.run(["cp", "-a", "--reflink=auto", source, partial], check=True, timeout=COPY_SECONDS)
-        else:
-            partial.mkdir()
-            partial.chmod(0o777)
-        partial.rename(self._volumes / volume)
-
     def DeleteVolume(self, request: Any, context: Any) -> Any:
-        if "/" not in request.volume_id and request.volume_id not in ("", ".", ".."):
-            shutil.rmtree(self._volumes / request.volume_id, ignore_errors=True)
+        if not request.volume_id:
+            raise Malformed("volume_id is empty")
+        self._disk.delete_volume(request.volume_id)
         return csi.DeleteVolumeResponse()
+
+    def CreateSnapshot(self, request: Any, context: Any) -> Any:
+        if not request.source_volume_id:
+            raise Malformed("source_volume_id is empty")
+        made = self._disk.create_snapshot(request.name, request.source_volume_id)
+        return csi.CreateSnapshotResponse(snapshot=snapshot_message(made))
+
+    def DeleteSnapshot(self, request: Any, context: Any) -> Any:
+        if not request.snapshot_id:
+            raise Malformed("snapshot_id is empty")
+        self._disk.delete_snapshot(request.snapshot_id)
+        return csi.DeleteSnapshotResponse()
+
+    def ListSnapshots(self, request: Any, context: Any) -> Any:
+        found = list(self._disk.snapshots(request.source_volume_id, request.snapshot_id))
+        shown, following = page(found, request.starting_token, request.max_entries)
+        entry = csi.ListSnapshotsResponse.Entry
+        return csi.ListSnapshotsResponse(
+            entries=[entry(snapshot=snapshot_message(one)) for one in shown], next_token=following
+        )
 
     def ValidateVolumeCapabilities(self, request: Any, context: Any) -> Any:
         confirmed = csi.ValidateVolumeCapabilitiesResponse.Confirmed(volume_capabilities=request.volume_capabilities)
         return csi.ValidateVolumeCapabilitiesResponse(confirmed=confirmed)
 
 
+def snapshot_message(snapshot: Snapshot) -> Any:
+    """csi.v1.Snapshot; ready as soon as it is there, because nothing is done to it after the copy."""
+    created = Timestamp()
+    created.FromNanoseconds(snapshot.created_ns)
+    return csi.Snapshot(
+        snapshot_id=snapshot.id,
+        source_volume_id=snapshot.volume,
+        size_bytes=snapshot.size,
+        creation_time=created,
+        ready_to_use=True,
+    )
+
+
 class Node:
     """csi.v1.Node: publishing is a bind mount."""
 
-    def __init__(self, volumes: Path, node: str) -> None:
-        self._volumes = volumes
+    def __init__(self, disk: Disk, node: str) -> None:
+        self._disk = disk
         self._node = node
 
     def NodeGetInfo(self, request: Any, context: Any) -> Any:
@@ -127,9 +153,7 @@ class Node:
         return csi.NodeGetCapabilitiesResponse()
 
     def NodePublishVolume(self, request: Any, context: Any) -> Any:
-        source, target = self._volumes / request.volume_id, Path(request.target_path)
-        if not source.is_dir():
-            context.abort(grpc.StatusCode.NOT_FOUND, f"volume {request.volume_id} is not there")
+        source, target = self._disk.volume(request.volume_id), Path(request.target_path)
         target.mkdir(parents=True, exist_ok=True)
         if source.stat().st_ino != target.stat().st_ino:
             mount(str(source), str(target), MS_BIND)
@@ -161,6 +185,19 @@ class Registration:
         return registration.RegistrationStatusResponse()
 
 
+def with_status(method: Callable[..., Any]) -> Callable[..., Any]:
+    """The method, with what the disk refuses as a status of gRPC."""
+
+    @functools.wraps(method)
+    def answer(request: Any, context: Any) -> Any:
+        try:
+            return method(request, context)
+        except DiskError as error:
+            return context.abort(grpc.StatusCode[error.code], str(error))
+
+    return answer
+
+
 def handler(file: Any, service: str, implementation: object) -> Any:
     """gRPC's handler for the methods of a service that the implementation has; others are UNIMPLEMENTED."""
     messages = {method.name: method for method in file.DESCRIPTOR.services_by_name[service].methods}
@@ -169,7 +206,7 @@ def handler(file: Any, service: str, implementation: object) -> Any:
     }
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
-            method,
+            with_status(method),
             request_deserializer=getattr(file, messages[name].input_type.name).FromString,
             response_serializer=getattr(file, messages[name].output_type.name).SerializeToString,
         )
@@ -191,7 +228,8 @@ def serve(socket: Path, handlers: list[Any]) -> Any:
 
 def main(volumes: Path, kubelet: Path, node: str) -> None:
     socket = kubelet / "plugins" / DRIVER / "csi.sock"
-    services = {"Identity": Identity(), "Controller": Controller(volumes, node), "Node": Node(volumes, node)}
+    disk = Disk(volumes)
+    services = {"Identity": Identity(), "Controller": Controller(disk, node), "Node": Node(disk, node)}
     driver = serve(socket, [handler(csi, name, service) for name, service in services.items()])
     registrar = serve(
         kubelet / "plugins_registry" / f"{DRIVER}.sock",

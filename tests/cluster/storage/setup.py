@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from ..gotools import GoTools
-from ..layout import LATE_STORAGE_CLASS, NODE_NAME, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
+from ..layout import LATE_STORAGE_CLASS, NODE_NAME, PACKAGE_DIR, STORAGE_CLASS, TOOLS_DIR, Instance, Layout
 from ..node.namespaces import KUBELET_DIR, enter_command
 from ..programs import need, run
 from ..progress import Progress
 
 DRIVER_FILE = Path(__file__).with_name("driver.py")
+CALLS_FILE = Path(__file__).with_name("calls.py")
 DRIVER = "clone.csi.test"
 REQUIREMENTS = TOOLS_DIR / "python" / "requirements.txt"
 SOCKET = KUBELET_DIR / "plugins" / DRIVER / "csi.sock"
@@ -79,8 +81,14 @@ def driver_command(instance: Instance) -> list[str]:
     return [str(python(instance.layout)), str(DRIVER_FILE), str(volumes(instance)), str(KUBELET_DIR), NODE_NAME]
 
 
+def calls_command(layout: Layout) -> list[str]:
+    """The command line that calls the driver; to be run in the node, with the driver's environment."""
+    return [str(python(layout)), str(CALLS_FILE), str(SOCKET)]
+
+
 def driver_environment(instance: Instance) -> dict[str, str]:
-    return {"PYTHONPATH": str(messages(instance.layout))}
+    # The generated messages, and this package, of which it uses what needs nothing else.
+    return {"PYTHONPATH": os.pathsep.join([str(messages(instance.layout)), str(PACKAGE_DIR.parent)])}
 
 
 def provisioner_command(instance: Instance) -> list[str]:
