@@ -39,6 +39,24 @@ async def test_quota_that_forbids_the_pod(here: World) -> None:
     assert here.status("ann")["phase"] == "Waking"
 
 
+def provisioner_fails(here: World, name: str, message: str) -> None:
+    """Say so of a tenant's claim, as a provisioner would."""
+    metadata = (here.get("persistentvolumeclaims", child_name(name)) or {})["metadata"]
+    claim = {key: metadata[key] for key in ("namespace", "name", "uid")}
+    here.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "failed"},
+            "involvedObject": {"kind": "PersistentVolumeClaim", **claim},
+            "reason": "ProvisioningFailed",
+            "message": message,
+            "type": "Warning",
+            "lastTimestamp": metadata["creationTimestamp"],
+        }
+    )
+
+
 async def test_quota_that_forbids_the_claim(here: World) -> None:
     here.start()
     here.apply(quota(persistentvolumeclaims="0"))
@@ -63,24 +81,8 @@ async def test_why_the_storage_failed_is_not_hidden_by_that_it_is_at_work(here: 
     here.apply(template(volume={"size": "1Gi", "storageClassName": name}), tenant("ann"))
     # Kubernetes' own controller says so of a class with another's provisioner, and again every 15 seconds.
     await here.said("ann", "VolumeReady", "False", "ExternalProvisioning")
-    claim = here.get("persistentvolumeclaims", child_name("ann")) or {}
-    metadata = claim["metadata"]
     # What the provisioner has said before that; it tries again in a minute.
-    here.apply(
-        {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": "failed"},
-            "involvedObject": {
-                "kind": "PersistentVolumeClaim",
-                **{key: metadata[key] for key in ("namespace", "name", "uid")},
-            },
-            "reason": "ProvisioningFailed",
-            "message": "there is no snapshot golden",
-            "type": "Warning",
-            "lastTimestamp": metadata["creationTimestamp"],
-        }
-    )
+    provisioner_fails(here, "ann", "there is no snapshot golden")
     said = await here.said("ann", "VolumeReady", "False", "ProvisioningFailed")
     assert said == "there is no snapshot golden"
 
@@ -93,6 +95,21 @@ async def test_volume_that_waits_for_its_first_use_is_no_error(here: World) -> N
     assert "first wake includes the clone" in message
     assert here.status("ann")["phase"] == "Asleep"
     assert here.items("pods") == []
+
+
+async def test_what_the_storage_says_at_the_first_use_is_told(here: World) -> None:
+    here.start()
+    name = storage_class(here, "WaitForFirstConsumer")
+    here.apply(template(volume={"size": "1Gi", "storageClassName": name}), tenant("ann"))
+    await here.said("ann", "VolumeReady", "Unknown", "WaitForFirstConsumer")
+    here.scale("ann", 1)
+    await here.phase("ann", "Waking")
+    # What else is said of it is older; Events have whole seconds.
+    here.cluster.kubectl("delete", "events", "-n", here.namespace, "--field-selector", "reason=WaitForFirstConsumer")
+    provisioner_fails(here, "ann", "the pool is full")
+    assert await here.said("ann", "VolumeReady", "False", "ProvisioningFailed") == "the pool is full"
+    here.scale("ann", 0)
+    await here.said("ann", "VolumeReady", "Unknown", "WaitForFirstConsumer")
 
 
 async def test_prebind_runs_a_pod_once(here: World) -> None:

@@ -95,7 +95,8 @@ class Volumes:
                 return Statement.of("VolumeReady", True, "Bound", f"claim {claim.name} is bound"), 0.0
             text = f"the volume of claim {claim.name} is gone from the storage: restore it, or delete the claim"
             return Statement.of("VolumeReady", False, claim.phase, text), 0.0
-        said, pause = await self._hear(name, claim, before)
+        used = view.deployment is not None and view.deployment.replicas > 0
+        said, pause = await self._hear(name, claim, before, used=used)
         if said.reason == BINDING:
             return Statement("VolumeReady", "Unknown", said.reason, said.message), pause
         if said.reason != WAITS:
@@ -106,9 +107,11 @@ class Volumes:
             "the storage binds the volume on its first use: the first wake includes the clone "
             "(volume.prebind in the template does it now)"
         )
-        return Statement("VolumeReady", "Unknown", WAITS, text), 0.0
+        return Statement("VolumeReady", "Unknown", WAITS, text), pause if used else 0.0
 
-    async def _hear(self, name: tuple[str, str], claim: ClaimRecord, before: dict[str, Any]) -> tuple[_Said, float]:
+    async def _hear(
+        self, name: tuple[str, str], claim: ClaimRecord, before: dict[str, Any], *, used: bool
+    ) -> tuple[_Said, float]:
         said = self._said.get(name)
         now = time.time()
         if said is None or said.uid != claim.uid:
@@ -116,8 +119,9 @@ class Volumes:
         lazy = (claim.namespace, claim.facts.storage_class)
         if said.reason == WAITS:
             self._lazy.add(lazy)
-        if lazy in self._lazy:
-            said.reason = WAITS
+        if lazy in self._lazy and not used:
+            # Nothing is to be heard before its first use; what is said then is about this claim alone.
+            said.reason, said.looks, said.next_look = WAITS, 0, now + FIRST_LOOK
         elif now >= said.next_look:
             pause = LOOK_AGAIN[min(said.looks, len(LOOK_AGAIN) - 1)]
             passed = LOOK_AGAIN[max(0, min(said.looks, len(LOOK_AGAIN)) - 1)]
