@@ -265,4 +265,4 @@ def test_kubectl_explain_reads_like_documentation(crds: Cluster) -> None:
     assert "Tokens that open this tenant; several are valid at once" in said
     assert "power <string> enum: Auto, AlwaysOn, Suspended" in said
     said = " ".join(crds.kubectl("explain", "tenanttemplates.spec.volume.source").split())
-    assert "A claim to clone; it must be of the same storage class." in said
+    assert "A claim to clone; its storage class must have the same provisioner." in said
