@@ -214,6 +214,12 @@ class Release:
         assert isinstance(found, list)
         return found
 
+    async def awake(self, name: str) -> None:
+        """Wait until the operator says that a tenant is awake."""
+        await eventually(
+            lambda: self.get("tenant", name).get("status", {}).get("phase") == "Awake", SOON, f"{name} is awake"
+        )
+
     async def asleep(self, name: str, timeout: float = SOON) -> None:
         """Wait until a tenant's pod is gone."""
         await eventually(lambda: not self.pods(name), timeout, f"{name} asleep")
