@@ -16,9 +16,8 @@ from cluster.abilities import Ability
 from cluster.errors import CommandFailed
 from cluster.fixtures import RESTRICTED, Cluster
 from cluster.images.ours import REPOSITORY, TAG
-from cluster.layout import Layout
 from cluster.packets import PROBE, Target, Verdict
-from cluster.programs import find, run
+from cluster.programs import run
 from deadlines import eventually
 from e2e_cluster.forward import Forward
 from openclaw_tenancy.demo.client import GatewayClient
@@ -98,8 +97,8 @@ class Release:
 
     def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> str:
         """Run helm; CommandFailed carries what it said."""
-        program = find("helm") if self.cluster.scratch is None else None
-        argv = [program or str(Layout.default().program("helm")), "-n", self.namespace, *words]
+        assert self.cluster.provider
+        argv = [self.cluster.provider.helm, "-n", self.namespace, *words]
         if values is not None:
             argv += ["-f", "-"]
         text = None if values is None else json.dumps(values)
