@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster import docker, kind
+from cluster.__main__ import main
 from cluster.abilities import Ability
 from cluster.errors import ClusterError, CommandFailed
 from cluster.gotools import PROGRAMS, inputs_digest
@@ -166,3 +167,8 @@ def test_a_daemon_that_refuses_or_hangs_is_none(asked: World, monkeypatch: pytes
     monkeypatch.delenv("BROKEN")
     monkeypatch.setattr(docker, "ANSWER_SECONDS", 0.0)
     assert not docker.answers()
+
+
+def test_its_images_are_not_listed_as_those_of_a_scratch_node(asked: World, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["images", "--list"]) == 1
+    assert "only a scratch node tells" in capsys.readouterr().err
