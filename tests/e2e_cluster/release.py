@@ -142,13 +142,13 @@ class Release:
     def _reach(self) -> None:
         """Set `url`: the router's Service, by its address where this machine has a route to it. A new Service has a new one."""
         service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
-        port = service["spec"]["ports"][0]["port"]
+        port = service["spec"]["ports"][0]
         self.close()
         if Ability.ROUTES in self.cluster.abilities:
-            self.url = f"ws://{service['spec']['clusterIP']}:{port}"
+            self.url = f"ws://{service['spec']['clusterIP']}:{port['port']}"
             return
         name = str(service["metadata"]["name"])
-        self._forward = Forward(self.cluster.kubectl, self.namespace, name, port).start()
+        self._forward = Forward(self.cluster.kubectl, self.namespace, name, port["name"]).start()
         self.url = f"ws://127.0.0.1:{self._forward.local}"
 
     def close(self) -> None:
