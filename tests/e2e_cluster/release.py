@@ -143,13 +143,12 @@ class Release:
         """Set `url`: the router's Service, by its address where this machine has a route to it. A new Service has a new one."""
         service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
         port = service["spec"]["ports"][0]
-        self.close()
         if Ability.ROUTES in self.cluster.abilities:
             self.url = f"ws://{service['spec']['clusterIP']}:{port['port']}"
-            return
-        name = str(service["metadata"]["name"])
-        self._forward = Forward(self.cluster.kubectl, self.namespace, name, port["name"]).start()
-        self.url = f"ws://127.0.0.1:{self._forward.local}"
+        elif not self._forward:  # it goes by the Service's name: clients that are connected stay so through an upgrade
+            name = str(service["metadata"]["name"])
+            self._forward = Forward(self.cluster.kubectl, self.namespace, name, port["name"]).start()
+            self.url = f"ws://127.0.0.1:{self._forward.local}"
 
     def close(self) -> None:
         """End what leads to the router."""
