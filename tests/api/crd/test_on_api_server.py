@@ -11,6 +11,7 @@ import pytest
 
 from cluster.errors import CommandFailed
 from cluster.fixtures import Cluster
+from deadlines import eventually_sync
 from tenant_api.template import TenantTemplate
 from tenant_api.tenant import Tenant
 
@@ -260,9 +261,22 @@ def test_kubectl_tells_the_story_on_one_line(crds: Cluster, namespace: str) -> N
     assert "standard" in crds.kubectl("get", "tent", "-n", namespace)
 
 
+def explained(crds: Cluster, field: str, text: str) -> str:
+    """What kubectl explain says of a field, once the API server describes the kinds that it has as they are now: it does so
+    some time after it has established them."""
+
+    def said() -> str:
+        try:
+            found = " ".join(crds.kubectl("explain", field).split())
+        except CommandFailed:
+            return ""
+        return found if text in found else ""
+
+    return eventually_sync(said, 30, f"explain {field}: {text}")
+
+
 def test_kubectl_explain_reads_like_documentation(crds: Cluster) -> None:
-    said = " ".join(crds.kubectl("explain", "tenants.spec").split())
-    assert "Tokens that open this tenant; several are valid at once" in said
+    said = explained(crds, "tenants.spec", "Tokens that open this tenant; several are valid at once")
     assert "power <string> enum: Auto, AlwaysOn, Suspended" in said
-    said = " ".join(crds.kubectl("explain", "tenanttemplates.spec.volume.source").split())
-    assert "A claim to clone; it must be of the same storage class." in said
+    text = "A claim to clone; its storage class must have the same provisioner."
+    assert explained(crds, "tenanttemplates.spec.volume.source", text)
