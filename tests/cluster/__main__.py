@@ -51,11 +51,16 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def images(cluster: ScratchCluster, options: argparse.Namespace) -> None:
-    if options.list:
-        print(*cluster.node.images.names(), sep="\n")
-        return
-    print(*provider(Progress(), options.name).load(ours(options.targets or TARGETS)), sep="\n")
+def images(options: argparse.Namespace) -> None:
+    chosen = provider(Progress(), options.name)
+    if not options.list:
+        print(*chosen.load(ours(options.targets or TARGETS)), sep="\n")
+    elif isinstance(chosen, Scratch):
+        print(*chosen.cluster.node.images.names(), sep="\n")
+    else:
+        raise ClusterError(
+            "only a scratch node tells which images it has", "CLUSTER=scratch, or ask the node: crictl images"
+        )
 
 
 def show(name: str) -> int:
@@ -131,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
             argv = cluster.node.enter_command(options.words or ["bash"])
             os.execvp(argv[0], argv)
         case "images":
-            images(cluster, options)
+            images(options)
     return 0
 
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .errors import ClusterError
 from .programs import run
 
 TIMEOUT_SECONDS = 60.0
+READY_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,10 @@ class Kubectl:
     def in_pod(self, pod: str, command: Sequence[str], namespace: str = "default") -> str:
         """The output of a command in a pod's first container."""
         return self("exec", "-n", namespace, pod, "--", *command)
+
+    def is_ready(self) -> bool:
+        """Whether an API server says that it is ready to serve."""
+        try:
+            return self("get", "--raw", "/readyz", timeout=READY_SECONDS).strip() == "ok"
+        except (ClusterError, OSError):  # refused, or there is no kubectl yet
+            return False

@@ -7,29 +7,25 @@ a scratch cluster that was brought up by hand, else kind where Docker answers, e
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from . import docker
 from .abilities import ALL, Ability, parse
 from .errors import ClusterError
 from .gotools import GoTools
 from .images import base
 from .images.builder import Builder, Dockerfile
+from .kind import Kind
 from .kubectl import Kubectl
 from .layout import STORAGE_CLASS, Layout, Level
-from .programs import find, need, run
+from .programs import find
 from .progress import Progress
 from .scratch import ScratchCluster
 
 DEFAULT_NAME = "scratch"
-KIND_NAME = "openclaw-tenancy"
-KIND_SECONDS = 600.0
-BUILD_SECONDS = 1800.0
-DOCKER_SECONDS = 20.0
-READY_SECONDS = 10.0
 PUBLIC_PYTHON = "python:3.13-slim"
 
 
@@ -50,15 +46,7 @@ def choice(name: str = DEFAULT_NAME) -> Choice:
             raise ClusterError(f"CLUSTER={word} is unknown", f"one of: {', '.join(Choice)}") from None
     if ScratchCluster(Layout.default(), name, Progress()).exists:
         return Choice.SCRATCH
-    return Choice.KIND if docker_answers() else Choice.SCRATCH
-
-
-def docker_answers() -> bool:
-    """Whether there is a Docker daemon; the client alone is no use."""
-    if not find("docker"):
-        return False
-    done = subprocess.run(["docker", "version"], capture_output=True, timeout=DOCKER_SECONDS, check=False)
-    return done.returncode == 0
+    return Choice.KIND if docker.answers() else Choice.SCRATCH
 
 
 class Provider(Protocol):
@@ -68,6 +56,8 @@ class Provider(Protocol):
     """Its volumes can be cloned; None: what the cluster has as its default, which may not be able to."""
     python_image: str
     """An image with `python3`, present once `up` has returned or pulled by the cluster itself."""
+    helm: str
+    """The program; there once `up` has returned."""
 
     @property
     def abilities(self) -> frozenset[Ability]: ...
@@ -101,6 +91,7 @@ class Scratch:
 
     def __init__(self, layout: Layout, progress: Progress, name: str = DEFAULT_NAME) -> None:
         self.cluster = ScratchCluster(layout, name, progress)
+        self.helm = str(layout.program("helm"))
         self._layout = layout
         self._progress = progress
 
@@ -126,55 +117,6 @@ class Scratch:
         return [image.tag for image in images]
 
 
-class Kind:
-    """Kubernetes in Docker, by the kind command: ours, at the version that tools/kind pins."""
-
-    storage_class: str | None = None
-    python_image = PUBLIC_PYTHON
-    # Its own network plugin, kindnet, enforces; its storage is rancher's local-path, which clones nothing.
-    abilities = frozenset({Ability.POLICIES})
-
-    def __init__(self, layout: Layout, progress: Progress) -> None:
-        self._layout = layout
-        self._progress = progress
-        self._kubeconfig = layout.root / "kind.kubeconfig"
-
-    @property
-    def kubectl(self) -> Kubectl:
-        return Kubectl(str(self._layout.program("kubectl")), self._kubeconfig)
-
-    def up(self) -> None:
-        if not docker_answers():
-            raise ClusterError("CLUSTER=kind needs Docker, and `docker version` fails", "start it, or CLUSTER=scratch")
-        GoTools(self._layout, self._progress).ensure(("kind", "kubectl", "helm"))
-        if KIND_NAME in self._kind("get", "clusters").split():
-            self._kind("export", "kubeconfig", "--name", KIND_NAME, "--kubeconfig", str(self._kubeconfig))
-            return
-        with self._progress.step("kind create cluster", announce=True):
-            self._kind(
-                "create", "cluster", "--name", KIND_NAME, "--kubeconfig", str(self._kubeconfig), "--wait", "120s"
-            )
-
-    def running(self) -> bool:
-        return self._kubeconfig.exists() and answers(self.kubectl)
-
-    def down(self, wipe: bool = False) -> list[str]:
-        if not self._layout.program("kind").exists() or KIND_NAME not in self._kind("get", "clusters").split():
-            return []
-        self._kind("delete", "cluster", "--name", KIND_NAME)
-        return [KIND_NAME]
-
-    def load(self, images: Sequence[Dockerfile]) -> list[str]:
-        for image in images:
-            with self._progress.step(f"image {image.tag}", announce=True):
-                docker_build(image, image.tag)
-                self._kind("load", "docker-image", "--name", KIND_NAME, image.tag)
-        return [image.tag for image in images]
-
-    def _kind(self, *words: str) -> str:
-        return run([self._layout.program("kind"), *words], timeout=KIND_SECONDS)
-
-
 class Existing:
     """The cluster that KUBECONFIG names; the variables CLUSTER_... say what can't be seen from here (README.md)."""
 
@@ -182,7 +124,8 @@ class Existing:
         self._layout = layout
         self._progress = progress
         self.storage_class: str | None = os.environ.get("CLUSTER_STORAGE_CLASS")
-        self.python_image = os.environ.get("CLUSTER_PYTHON_IMAGE") or PUBLIC_PYTHON
+        self.python_image = python_image()
+        self.helm = find("helm") or str(layout.program("helm"))
 
     @property
     def abilities(self) -> frozenset[Ability]:
@@ -196,12 +139,11 @@ class Existing:
         return Kubectl(program, Path(os.environ.get("KUBECONFIG") or default))
 
     def up(self) -> None:
-        if not find("kubectl"):
-            GoTools(self._layout, self._progress).ensure(("kubectl",))
+        GoTools(self._layout, self._progress).ensure(name for name in ("kubectl", "helm") if not find(name))
         self.kubectl("get", "--raw", "/readyz")
 
     def running(self) -> bool:
-        return answers(self.kubectl)
+        return self.kubectl.is_ready()
 
     def down(self, wipe: bool = False) -> list[str]:
         return []  # not ours
@@ -214,29 +156,15 @@ class Existing:
         for image in images:
             name = f"{registry}/{image.tag.removeprefix('localhost/')}"
             with self._progress.step(f"image {name}", announce=True):
-                docker_build(image, name)
-                run([need("docker", "install Docker"), "push", "--quiet", name], timeout=BUILD_SECONDS)
+                docker.build(image, name)
+                docker.docker("push", "--quiet", name, timeout=docker.BUILD_SECONDS)
             names.append(name)
         return names
 
 
-def answers(kubectl: Kubectl) -> bool:
-    """Whether an API server says that it is ready to serve."""
-    try:
-        return kubectl("get", "--raw", "/readyz", timeout=READY_SECONDS).strip() == "ok"
-    except (ClusterError, OSError):  # refused, or there is no kubectl yet
-        return False
-
-
-def docker_build(image: Dockerfile, name: str) -> None:
-    """`docker build` of a stage under a name."""
-    options = [
-        *(word for key, value in image.args.items() for word in ("--build-arg", f"{key}={value}")),
-        *(["--file", str(image.file)] if image.file else []),
-        *(["--target", image.target] if image.target else []),
-    ]
-    docker = need("docker", "install Docker")
-    run([docker, "build", "--quiet", "--tag", name, *options, str(image.context)], timeout=BUILD_SECONDS)
+def python_image() -> str:
+    """What CLUSTER_PYTHON_IMAGE says, else the public one."""
+    return os.environ.get("CLUSTER_PYTHON_IMAGE") or PUBLIC_PYTHON
 
 
 def provider(progress: Progress, name: str = DEFAULT_NAME) -> Provider:
@@ -246,6 +174,6 @@ def provider(progress: Progress, name: str = DEFAULT_NAME) -> Provider:
         case Choice.EXISTING:
             return Existing(layout, progress)
         case Choice.KIND:
-            return Kind(layout, progress)
+            return Kind(layout, progress, python_image())
         case Choice.SCRATCH:
             return Scratch(layout, progress, name)

@@ -12,7 +12,7 @@ from cluster.__main__ import main
 from cluster.abilities import ALL, Ability, lacking, parse
 from cluster.errors import ClusterError
 from cluster.progress import Progress
-from cluster.providers import Choice, Existing, Kind, Scratch, choice, provider
+from cluster.providers import Choice, Existing, Scratch, choice, provider
 
 TESTS = Path(__file__).parents[1]
 # Two that lie outside of our own conftest.py: the plugin alone decides.
@@ -60,7 +60,8 @@ def test_scratch_lacks_nothing_and_others_are_never_broken(monkeypatch: pytest.M
     monkeypatch.setenv("CLUSTER", "existing")
     monkeypatch.setenv("CLUSTER_ABILITIES", ",".join(Ability))
     assert provider(Progress()).abilities == ALL - {Ability.PARTS}
-    assert Ability.PARTS not in Kind.abilities
+    monkeypatch.setenv("CLUSTER", "kind")
+    assert provider(Progress()).abilities == ALL - {Ability.PARTS}
     assert all(lacking([ability], frozenset()) for ability in Ability), "each has its reason"
 
 
@@ -86,7 +87,7 @@ def test_env_and_status_are_those_of_the_cluster_that_is_meant(
 def test_unset_it_is_the_scratch_cluster_that_was_brought_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CLUSTER", raising=False)
     monkeypatch.setenv("CLUSTER_ROOT", str(tmp_path))
-    monkeypatch.setattr("cluster.providers.docker_answers", lambda: True)
+    monkeypatch.setattr("cluster.docker.answers", lambda: True)
     assert choice("mine") == Choice.KIND
     (tmp_path / "instances" / "mine").mkdir(parents=True)
     (tmp_path / "instances" / "mine" / "instance.json").write_text('{"level": "apiserver", "controllers": true}')

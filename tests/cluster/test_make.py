@@ -1,4 +1,4 @@
-"""`make e2e` is all tests that need pods, wherever they lie."""
+"""`make e2e` is all tests that need pods, wherever they lie, and the cluster is that which Python chooses."""
 
 from __future__ import annotations
 
@@ -9,16 +9,31 @@ import subprocess
 from cluster.images.ours import REPOSITORY
 
 
-def test_make_e2e_names_no_folders_so_that_none_is_forgotten() -> None:
+def dry_run(target: str, **variables: str) -> str:
+    """What make would do."""
     # What the make that may run this test was told (`make test ARGS=...`) reaches every make below it.
     alone = {
         name: value
         for name, value in os.environ.items()
-        if name not in ("ARGS", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")
+        if name not in ("ARGS", "CLUSTER", "MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS")
     }
-    command = ["make", "--dry-run", "e2e"]
-    said = subprocess.run(
-        command, cwd=REPOSITORY, env=alone, capture_output=True, text=True, timeout=60, check=True
+    return subprocess.run(
+        ["make", "--dry-run", target],
+        cwd=REPOSITORY,
+        env={**alone, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     ).stdout
-    (line,) = [line for line in said.splitlines() if "/pytest " in line]
+
+
+def test_make_e2e_names_no_folders_so_that_none_is_forgotten() -> None:
+    (line,) = [line for line in dry_run("e2e").splitlines() if "/pytest " in line]
     assert shlex.split(line)[1:] == ["-m", "cluster and node"]
+
+
+def test_make_chooses_no_cluster_by_itself() -> None:
+    # It would pass over a scratch cluster that was brought up by hand, and ask a daemon that may hang at every target.
+    assert "CLUSTER=" not in dry_run("cluster-up")
+    assert 'eval "$(CLUSTER=kind ' in dry_run("cluster-up", CLUSTER="kind")

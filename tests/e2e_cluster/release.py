@@ -16,9 +16,8 @@ from cluster.abilities import Ability
 from cluster.errors import CommandFailed
 from cluster.fixtures import RESTRICTED, Cluster
 from cluster.images.ours import REPOSITORY, TAG
-from cluster.layout import Layout
 from cluster.packets import PROBE, Target, Verdict
-from cluster.programs import find, run
+from cluster.programs import run
 from deadlines import eventually
 from e2e_cluster.forward import Forward
 from openclaw_tenancy.demo.client import GatewayClient
@@ -98,8 +97,8 @@ class Release:
 
     def helm(self, *words: str, values: Mapping[str, Any] | None = None) -> str:
         """Run helm; CommandFailed carries what it said."""
-        program = find("helm") if self.cluster.scratch is None else None
-        argv = [program or str(Layout.default().program("helm")), "-n", self.namespace, *words]
+        assert self.cluster.provider
+        argv = [self.cluster.provider.helm, "-n", self.namespace, *words]
         if values is not None:
             argv += ["-f", "-"]
         text = None if values is None else json.dumps(values)
@@ -143,14 +142,13 @@ class Release:
     def _reach(self) -> None:
         """Set `url`: the router's Service, by its address where this machine has a route to it. A new Service has a new one."""
         service = self.cluster.kubectl.get("service", f"{NAME}-openclaw-tenancy-router", "-n", self.namespace)
-        port = service["spec"]["ports"][0]["port"]
-        self.close()
+        port = service["spec"]["ports"][0]
         if Ability.ROUTES in self.cluster.abilities:
-            self.url = f"ws://{service['spec']['clusterIP']}:{port}"
-            return
-        name = str(service["metadata"]["name"])
-        self._forward = Forward(self.cluster.kubectl, self.namespace, name, port).start()
-        self.url = f"ws://127.0.0.1:{self._forward.local}"
+            self.url = f"ws://{service['spec']['clusterIP']}:{port['port']}"
+        elif not self._forward:  # it goes by the Service's name: clients that are connected stay so through an upgrade
+            name = str(service["metadata"]["name"])
+            self._forward = Forward(self.cluster.kubectl, self.namespace, name, port["name"]).start()
+            self.url = f"ws://127.0.0.1:{self._forward.local}"
 
     def close(self) -> None:
         """End what leads to the router."""
