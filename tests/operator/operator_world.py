@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,11 @@ class World:
         found = await eventually(reached, timeout, f"{name} is {type}={status} {reason}")
         assert found["observedGeneration"] == (self.get(kind, name) or {})["metadata"]["generation"]
         return str(found["message"])
+
+    async def second_later(self, name: str) -> None:
+        """Wait until a tenant that is made now is younger than this one: the API server's clock counts whole seconds."""
+        made = datetime.fromisoformat((self.get("tenants", name) or {})["metadata"]["creationTimestamp"])
+        await eventually(lambda: datetime.now(UTC) >= made + timedelta(seconds=1), SOON, f"a second after {name}")
 
     async def followed(self, name: str, message: str) -> None:
         """Wait until a template says this of its tenants; it counts them a few seconds after the last one came."""

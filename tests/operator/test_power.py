@@ -119,6 +119,7 @@ async def test_nobody_is_woken_whose_token_is_anothers(here: World) -> None:
     operator = here.start()
     here.apply(template(), tenant("old", "shared"))
     await here.phase("old", "Asleep")
+    await here.second_later("old")
     here.apply(tenant("new", power="AlwaysOn"))
     await eventually(lambda: here.replicas("new") == 1, SOON)
     here.apply(tenant("new", "shared", power="AlwaysOn"))

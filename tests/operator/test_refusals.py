@@ -58,6 +58,7 @@ async def test_of_two_tenants_with_one_token_the_older_keeps_it(here: World) -> 
     here.start()
     here.apply(template(), tenant("old", "shared"))
     await here.phase("old", "Asleep")
+    await here.second_later("old")
     here.apply(tenant("new", "shared"))
     message = await here.said("new", "Accepted", "False", "TokenTaken")
     assert "'phone'" in message and f"{here.namespace}/old" in message
